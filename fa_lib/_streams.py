@@ -1,0 +1,34 @@
+"""Named random streams: every random draw is a pure function of (seed, stream, index).
+
+So two networks with the same seed share their initial weights, feedback, noise and order of data
+whatever rule trains them, and a network draws the same numbers alone or among a hundred.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import torch
+
+_MASK = (1 << 64) - 1
+_GOLDEN = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio, the increment of SplitMix64
+
+
+def mix(z: int) -> int:
+    """Finaliser of SplitMix64 (Steele, Lea, Flood 2014): a bijection that scatters 64-bit ints."""
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+    return z ^ (z >> 31)
+
+
+def stream_key(seed: int, stream: str, *index: int) -> int:
+    """A 64-bit key for one stream of one seed, further told apart by `index` (layer, step, epoch)."""
+    key = mix(zlib.crc32(stream.encode()) + _GOLDEN)
+    for part in (seed, *index):
+        key = mix((key + (part + 1) * _GOLDEN) & _MASK)
+    return key
+
+
+def generator(seed: int, stream: str, *index: int) -> torch.Generator:
+    """A CPU generator at the start of that stream."""
+    return torch.Generator().manual_seed(stream_key(seed, stream, *index))
