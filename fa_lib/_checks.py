@@ -17,7 +17,7 @@ __all__ = [
 
 
 def choice(value: str, allowed: Iterable[str], what: str) -> str:
-    """Return `value` when it is one of `allowed`, else raise a ValueError naming the closest match."""
+    """Return `value` if it is one of `allowed`, else raise ValueError with the closest match."""
     names = sorted(allowed)
     if value in names:
         return value
@@ -48,13 +48,14 @@ def positive_float(value: object, what: str) -> float:
     """Return `value` as a finite float > 0, else raise TypeError or ValueError."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{what} must be a number, got {value!r}.")
-    if not (math.isfinite(value) and value > 0):
+    number = float(value)
+    if not (math.isfinite(number) and number > 0):
         raise ValueError(f"{what} must be finite and above 0, got {value}.")
-    return float(value)
+    return number
 
 
 def seed_list(seeds: object) -> tuple[int, ...]:
-    """Return `seeds` as a tuple of distinct non-negative ints, else raise TypeError or ValueError."""
+    """Return `seeds` as a tuple of distinct ints >= 0, else raise TypeError or ValueError."""
     if isinstance(seeds, (str, bytes)) or not isinstance(seeds, Iterable):
         raise TypeError(f"seeds must be a collection such as range(10) or [3], got {seeds!r}.")
     checked = tuple(non_negative_int(seed, "Each seed") for seed in seeds)

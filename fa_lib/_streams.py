@@ -11,7 +11,7 @@ import zlib
 import torch
 
 _MASK = (1 << 64) - 1
-_GOLDEN = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio, the increment of SplitMix64
+GOLDEN = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio, the increment of SplitMix64
 
 
 def mix(z: int) -> int:
@@ -22,13 +22,25 @@ def mix(z: int) -> int:
 
 
 def stream_key(seed: int, stream: str, *index: int) -> int:
-    """A 64-bit key for one stream of one seed, further told apart by `index` (layer, step, epoch)."""
-    key = mix(zlib.crc32(stream.encode()) + _GOLDEN)
+    """A 64-bit key for one stream of one seed and, if given, one layer, step or epoch of it."""
+    key = mix(zlib.crc32(stream.encode()) + GOLDEN)
     for part in (seed, *index):
-        key = mix((key + (part + 1) * _GOLDEN) & _MASK)
+        key = mix((key + (part + 1) * GOLDEN) & _MASK)
     return key
 
 
 def generator(seed: int, stream: str, *index: int) -> torch.Generator:
     """A CPU generator at the start of that stream."""
     return torch.Generator().manual_seed(stream_key(seed, stream, *index))
+
+
+def step_seed(key: int, step: int) -> int:
+    """A 32-bit seed for one step of a stream: the finaliser of MurmurHash3 of (key + step).
+
+    torch's CPU generator keeps 32 bits of a seed. A bijection of the step number never gives two
+    steps of one stream the same draw, which a hash of (seed, step) cut to 32 bits would.
+    """
+    z = (key + step) & 0xFFFFFFFF
+    z = ((z ^ (z >> 16)) * 0x85EBCA6B) & 0xFFFFFFFF
+    z = ((z ^ (z >> 13)) * 0xC2B2AE35) & 0xFFFFFFFF
+    return z ^ (z >> 16)

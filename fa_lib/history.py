@@ -1,0 +1,158 @@
+"""What training recorded: one value for each network, step and metric."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+from torch import Tensor
+
+from fa_lib import _checks
+from fa_lib.metrics import angle_between, centered_norm
+from fa_lib.networks import MLP, cross_entropy, he_std
+
+__all__ = ["DivergenceError", "History", "Measure", "Recorder"]
+
+Measure = Callable[[MLP], Tensor]
+
+# A readout whose centred norm is below this share of a He-normal one's has no direction to speak
+# of (protocol of the verdicts, "Centring").
+SMALLEST_SHARE_OF_NORM = 0.01
+
+
+@dataclass(frozen=True)
+class History:
+    """A tidy record of training.
+
+    Attributes:
+        frame: columns seed, step, metric, value; a row for each network, recorded step and metric.
+    """
+
+    frame: pd.DataFrame
+
+    def to_frame(self) -> pd.DataFrame:
+        """A copy of the table: columns seed, step, metric, value."""
+        return self.frame.copy()
+
+    def __getitem__(self, metric: str) -> pd.DataFrame:
+        """One metric as a wide table: a row for each step, a column for each seed."""
+        _checks.choice(metric, self.frame["metric"].unique(), "metric")
+        rows = self.frame[self.frame["metric"] == metric]
+        wide = rows.pivot_table(index="step", columns="seed", values="value", dropna=False)
+        return wide[list(dict.fromkeys(rows["seed"]))]
+
+
+class DivergenceError(RuntimeError):
+    """A loss that is no longer finite.
+
+    Attributes:
+        seeds: whose networks it befell.
+        step: the recorded step at which it was noticed.
+        history: what was recorded until then.
+    """
+
+    def __init__(self, seeds: list[int], step: int) -> None:
+        self.seeds = seeds
+        self.step = step
+        self.history: History | None = None
+        super().__init__(
+            f"The loss is no longer finite at step {step} for seed(s) "
+            f"{', '.join(map(str, seeds))}: lower lr, or look at the inputs. What was recorded "
+            "until then is in this error's `history`."
+        )
+
+
+class Recorder:
+    """Collects records of parts of the networks, from several threads, into one History.
+
+    Arguments:
+        seeds: of all networks, in order.
+        measure: the caller's metrics, name -> function of the networks giving [N] values.
+        also: further metrics, a function of the networks giving name -> [N] values.
+        first_step: what the first step counts as in the History.
+    """
+
+    def __init__(
+        self,
+        seeds: tuple[int, ...],
+        measure: Mapping[str, Measure] | None,
+        *,
+        also: Callable[[MLP], dict[str, Tensor]] | None = None,
+        first_step: int = 0,
+    ) -> None:
+        self._seeds = seeds
+        self._measure = dict(measure or {})
+        self._also = also
+        self._first_step = first_step
+        self._records: list[tuple[tuple[int, ...], int, dict[str, Tensor]]] = []
+        self._lock = threading.Lock()
+
+    def record(self, net: MLP, step: int, x: Tensor, y: Tensor) -> None:
+        """Record every metric of these networks before they learn from the batch x, y.
+
+        Raises:
+            DivergenceError: a loss that is not finite.
+            ValueError: a measure that does not give one value for each network.
+        """
+        values = {"loss": cross_entropy(net(x), y), **alignment(net)}
+        if self._also is not None:
+            values |= self._also(net)
+        for name, function in self._measure.items():
+            values[name] = function(net)
+            if tuple(values[name].shape) != (len(net),):
+                raise ValueError(
+                    f"measure {name!r} must give one value for each of {len(net)} networks, "
+                    f"got shape {list(values[name].shape)}."
+                )
+        with self._lock:
+            self._records.append((net.seeds, self._first_step + step, values))
+        finite = values["loss"].isfinite()
+        if not finite.all():
+            lost = [seed for seed, ok in zip(net.seeds, finite.tolist(), strict=True) if not ok]
+            raise DivergenceError(lost, self._first_step + step)
+
+    def history(self) -> History:
+        """All records so far, by network, metric and step."""
+        place = {seed: i for i, seed in enumerate(self._seeds)}
+        rows = [
+            (place[seed], metric, step, seed, value)
+            for seeds, step, values in self._records
+            for metric, tensor in values.items()
+            for seed, value in zip(seeds, tensor.tolist(), strict=True)
+        ]
+        rows.sort(key=lambda row: row[:3])
+        frame = pd.DataFrame(rows, columns=["place", "metric", "step", "seed", "value"])
+        frame = frame[["seed", "step", "metric", "value"]]
+        undefined = frame["metric"].str.contains("alignment_angle") & frame["value"].isna()
+        if undefined.any():
+            who = ", ".join(map(str, frame.loc[undefined, "seed"].unique()))
+            warnings.warn(
+                f"The alignment angle is undefined (NaN) at some steps for seed(s) {who}: the "
+                "weights there are zero or, centred, below 1 % of a He-normal readout's norm.",
+                stacklevel=4,
+            )
+        return History(frame)
+
+
+def alignment(net: MLP) -> dict[str, Tensor]:
+    """Alignment angles in degrees of each layer from 2 up; of the readout also centred.
+
+    Centring takes the class mean out, which never trains; with it goes the norm that is left, as
+    the angle means little where that is small.
+    """
+    values = {}
+    for layer in range(1, len(net.weights)):
+        angle = angle_between(net.weights[layer], net.feedback[layer])
+        values[f"alignment_angle_w{layer + 1}"] = angle
+    readout, feedback, depth = net.weights[-1], net.feedback[-1], len(net.weights)
+    if depth > 1:
+        classes, width = readout.shape[1:]
+        he_norm = he_std(width) * ((classes - 1) * width) ** 0.5
+        smallest = SMALLEST_SHARE_OF_NORM * he_norm
+        centered = angle_between(readout, feedback, centered=True, min_norm=smallest)
+        values[f"centered_alignment_angle_w{depth}"] = centered
+        values[f"centered_norm_w{depth}"] = centered_norm(readout)
+    return values

@@ -1,0 +1,287 @@
+"""Multilayer perceptrons: many networks, one for each seed, as one stack of tensors."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fa_lib import _checks, _streams
+from fa_lib._device import resolve_device
+from fa_lib.rules import RULES
+
+__all__ = ["MLP", "cross_entropy", "he_std"]
+
+
+def he_std(fan_in: int) -> float:
+    """Standard deviation of He-normal weights, sqrt(2 / fan_in) (He et al. 2015)."""
+    return math.sqrt(2 / fan_in)
+
+
+@dataclass
+class _Buffers:
+    """What one step writes, kept between steps: making it anew would cost more than some products.
+
+    One entry a layer: activations [N, B, out] (the last are the logits), the error there, and for
+    hidden layers where the unit is on.
+    """
+
+    activations: list[Tensor]
+    deltas: list[Tensor]
+    on: list[Tensor]
+
+
+class MLP:
+    """N multilayer perceptrons with ReLU hidden layers and a softmax readout, one for each seed.
+
+    Forward weights and feedback are He-normal, biases zero. Each network depends on its own seed
+    alone, and shares initial weights and feedback with every network of that seed and those sizes
+    whatever its rule ("bp" too has feedback, so that its alignment angle can be measured).
+
+    Index legend: N networks, B batch, in and out features, L layers.
+
+    Arguments:
+        sizes: features of the input, of each hidden layer, and the number of classes; L + 1 ints.
+        rule: what carries the error back, a name in `fa_lib.rules.RULES`: "bp" or "fa".
+        seeds: N distinct non-negative ints.
+        bias: whether layers have biases.
+        device: "auto" (the GPU when there is one), "cpu", "cuda", or a torch.device.
+        dtype: torch.float32, or torch.float64 for reference computations.
+        readout_scale: factor on the initial weights of the last layer; 0 gives a zero readout.
+
+    Attributes:
+        weights: L tensors [N, out, in], layer l mapping sizes[l] to sizes[l + 1] features.
+        biases: L tensors [N, out]; empty when bias=False.
+        feedback: L tensors [N, out, in]; feedback[l] stands in for weights[l]; feedback[0] is
+            unused, as no error goes below the first layer.
+        noise_steps: how many steps of random noise training the networks have had.
+
+    Raises:
+        ValueError: fewer than two layer sizes, a width below 1, an unknown rule, no or duplicate
+            seeds.
+        RuntimeError: a CUDA device that is not there.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        *,
+        rule: str,
+        seeds: Iterable[int],
+        bias: bool = True,
+        device: str | torch.device = "auto",
+        dtype: torch.dtype = torch.float32,
+        readout_scale: float = 1.0,
+    ) -> None:
+        self.sizes = tuple(_checks.positive_int(size, "Each layer size") for size in sizes)
+        if len(self.sizes) < 2:
+            raise ValueError(f"sizes needs at least an input and an output, got {list(sizes)}.")
+        if self.sizes[-1] < 2:
+            raise ValueError("The last of sizes is the number of classes and must be at least 2.")
+        if dtype not in (torch.float32, torch.float64):
+            raise ValueError(f"dtype must be torch.float32 or torch.float64, got {dtype}.")
+        self.rule = _checks.choice(rule, RULES, "rule")
+        self.seeds = _checks.seed_list(seeds)
+        place = resolve_device(device)
+        self.noise_steps = 0
+        self.weights = self._draw("weights", place, dtype)
+        self.feedback = self._draw("feedback", place, dtype)
+        self.weights[-1].mul_(readout_scale)
+        self.biases = [
+            torch.zeros(len(self), out, device=place, dtype=dtype) for out in self.sizes[1:] if bias
+        ]
+        self._buffers: dict[int, _Buffers] = {}
+
+    def _draw(self, stream: str, device: torch.device, dtype: torch.dtype) -> list[Tensor]:
+        """He-normal matrices for every layer and seed, drawn on the CPU in float32."""
+        layers = []
+        for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(self.sizes)):
+            stack = torch.empty(len(self.seeds), fan_out, fan_in)
+            for matrix, seed in zip(stack, self.seeds, strict=True):
+                generator = _streams.generator(seed, stream, layer)
+                matrix.normal_(0.0, he_std(fan_in), generator=generator)
+            layers.append(stack.to(device=device, dtype=dtype))
+        return layers
+
+    def __len__(self) -> int:
+        """N, the number of networks."""
+        return len(self.seeds)
+
+    def __repr__(self) -> str:
+        """Sizes, rule, number of networks and device."""
+        sizes = "-".join(map(str, self.sizes))
+        return f"MLP({sizes}, rule={self.rule!r}, {len(self)} network(s), {self.device})"
+
+    def __getitem__(self, index: slice) -> MLP:
+        """A view on some of the networks: it shares their tensors, so training it trains them."""
+        if not isinstance(index, slice):
+            raise TypeError(f"Index networks with a slice such as net[0:2], got {index!r}.")
+        view = copy.copy(self)
+        view.seeds = _checks.seed_list(self.seeds[index])
+        view.weights = [w[index] for w in self.weights]
+        view.biases = [b[index] for b in self.biases]
+        view.feedback = [b[index] for b in self.feedback]
+        view._buffers = {}
+        return view
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.weights[0].device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating-point type of the tensors."""
+        return self.weights[0].dtype
+
+    @property
+    def classes(self) -> int:
+        """Number of classes, the width of the readout."""
+        return self.sizes[-1]
+
+    def parameters(self) -> list[Tensor]:
+        """The tensors that learning changes, weights then biases: for any torch.optim optimiser."""
+        return [*self.weights, *self.biases]
+
+    def with_rule(self, rule: str) -> MLP:
+        """The same networks, sharing their tensors but not their gradients, under another rule."""
+        other = self[:]
+        other.rule = _checks.choice(rule, RULES, "rule")
+        return other
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Logits [N, B, classes] for inputs [B, features] (shared) or [N, B, features].
+
+        Raises:
+            ValueError: inputs of another width or number of networks, or no inputs.
+        """
+        return self.activations(x)[-1]
+
+    def check_fits(self, x: Tensor, y: Tensor) -> None:
+        """Raise a ValueError where inputs or targets do not fit these networks; see `backward`."""
+        self._checked_targets(y, self._checked_inputs(x).shape[1])
+
+    def activations(self, x: Tensor) -> list[Tensor]:
+        """Outputs of every layer [N, B, out], the logits last, as fresh tensors."""
+        x = self._checked_inputs(x)
+        return self._forward(x, [None] * (len(self.sizes) - 1))
+
+    def backward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Fill every parameter's `.grad` with the rule's update direction.
+
+        With rule "bp" that is the gradient of each network's mean cross-entropy.
+
+        Arguments:
+            x: inputs [B, features] (shared) or [N, B, features].
+            y: labels, int64 [B] or [N, B]; or target probabilities [B, classes] or
+                [N, B, classes] in a floating type.
+
+        Returns:
+            Mean cross-entropy of each network before the update [N], in nats.
+
+        Raises:
+            ValueError: shapes that do not fit, or labels outside 0 to classes - 1.
+        """
+        x = self._checked_inputs(x)
+        y = self._checked_targets(y, x.shape[1])
+        logits = self.compute_gradients(x, y)
+        return cross_entropy(logits, y)
+
+    def compute_gradients(self, x: Tensor, y: Tensor) -> Tensor:
+        """`backward` without its checks and loss, for loops that made x [N, B, features] and y.
+
+        Returns:
+            The logits [N, B, classes], overwritten by the next call with that batch size.
+        """
+        buffers = self._buffers_for(x.shape[1])
+        layers = self._forward(x, buffers.activations)
+        deltas = buffers.deltas
+        torch.softmax(layers[-1], dim=-1, out=deltas[-1])
+        if y.is_floating_point():
+            deltas[-1].sub_(y)
+        else:
+            one = torch.ones((), device=x.device, dtype=x.dtype).expand(*y.shape, 1)
+            deltas[-1].scatter_add_(2, y.unsqueeze(2), -one)
+        deltas[-1].div_(x.shape[1])
+        carry_back = RULES[self.rule]
+        for layer in reversed(range(len(self.weights))):
+            if layer < len(self.weights) - 1:
+                upper = layer + 1
+                carry_back(self.weights[upper], self.feedback[upper], deltas[upper], deltas[layer])
+                torch.gt(layers[layer], 0, out=buffers.on[layer])
+                deltas[layer].mul_(buffers.on[layer])
+            below = layers[layer - 1] if layer else x
+            torch.bmm(deltas[layer].mT, below, out=_gradient(self.weights[layer]))
+            if self.biases:
+                torch.sum(deltas[layer], 1, out=_gradient(self.biases[layer]))
+        return layers[-1]
+
+    def _forward(self, x: Tensor, out: Sequence[Tensor | None]) -> list[Tensor]:
+        layers: list[Tensor] = []
+        for layer, weight in enumerate(self.weights):
+            below = layers[-1] if layers else x
+            if self.biases:
+                bias = self.biases[layer].unsqueeze(1)
+                layers.append(torch.baddbmm(bias, below, weight.mT, out=out[layer]))
+            else:
+                layers.append(torch.bmm(below, weight.mT, out=out[layer]))
+            if layer < len(self.weights) - 1:
+                layers[-1].relu_()
+        return layers
+
+    def _buffers_for(self, batch: int) -> _Buffers:
+        if batch not in self._buffers:
+            shapes = [(len(self), batch, out) for out in self.sizes[1:]]
+            activations = [self.weights[0].new_empty(shape) for shape in shapes]
+            self._buffers[batch] = _Buffers(
+                activations=activations,
+                deltas=[torch.empty_like(a) for a in activations],
+                on=[torch.empty_like(a, dtype=torch.bool) for a in activations[:-1]],
+            )
+        return self._buffers[batch]
+
+    def _checked_inputs(self, x: Tensor) -> Tensor:
+        n, features = len(self), self.sizes[0]
+        if x.dim() not in (2, 3) or x.shape[-1] != features or (x.dim() == 3 and x.shape[0] != n):
+            raise ValueError(
+                f"Inputs must be [B, {features}] or [{n}, B, {features}], got {list(x.shape)}."
+            )
+        if x.shape[-2] == 0:
+            raise ValueError("Inputs are empty: the batch has no rows.")
+        return x.to(device=self.device, dtype=self.dtype).expand(n, -1, -1)
+
+    def _checked_targets(self, y: Tensor, batch: int) -> Tensor:
+        n, classes = len(self), self.classes
+        shape = (batch, classes) if y.is_floating_point() else (batch,)
+        if tuple(y.shape) not in (shape, (n, *shape)):
+            raise ValueError(f"Targets must be {[*shape]} or {[n, *shape]}, got {list(y.shape)}.")
+        if y.is_floating_point():
+            return y.to(device=self.device, dtype=self.dtype).expand(n, *shape)
+        if y.min() < 0 or y.max() >= classes:
+            raise ValueError(
+                f"Labels must lie in 0 to {classes - 1}, got {int(y.min())} to {int(y.max())}."
+            )
+        return y.to(device=self.device, dtype=torch.int64).expand(n, *shape)
+
+
+def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """Mean cross-entropy of each network [N], in nats, for logits [N, B, classes].
+
+    `y` holds labels, int64 [N, B], or target probabilities [N, B, classes] in a floating type.
+    """
+    log_p = torch.log_softmax(logits, dim=-1)
+    if y.is_floating_point():
+        return -(y * log_p).sum(dim=2).mean(dim=1)
+    return -log_p.gather(2, y.unsqueeze(2)).squeeze(2).mean(dim=1)
+
+
+def _gradient(parameter: Tensor) -> Tensor:
+    """The parameter's `.grad`, made on first use and then written over."""
+    if parameter.grad is None:
+        parameter.grad = torch.empty_like(parameter)
+    return parameter.grad
