@@ -1,0 +1,279 @@
+"""The command `fa-lib`; `python -m fa_lib.cli` is the same."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+# What needs torch is imported in the commands, so that help comes at once.
+
+_KEPT = {"name", "profile", "device", "seeds", "recompute", "progress"}
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Experiments on random-noise pretraining and feedback alignment: run them, and look after "
+    "their data and stored results.",
+    epilog="Results are written to FA_RESULTS_ROOT, data sets to FA_DATA_ROOT; `fa-lib doctor` "
+    "shows what these are now.",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Data sets: which there are, and fetching them.")
+results_app = typer.Typer(no_args_is_help=True, help="Stored results: list and check them.")
+app.add_typer(data_app, name="data")
+app.add_typer(results_app, name="results")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        import importlib.metadata
+
+        typer.echo(f"fa-lib {importlib.metadata.version('fa-lib')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _seeds(text: str | None) -> int | list[int] | None:
+    if text is None:
+        return None
+    try:
+        return [int(s) for s in text.split(",") if s.strip()] if "," in text else int(text)
+    except ValueError:
+        message = f"give a number, as in 10, or seeds, as in 3,5,7; got {text!r}."
+        raise typer.BadParameter(message, param_hint="--seeds") from None
+
+
+def _overrides(pairs: list[str]) -> dict[str, Any]:
+    from fa_lib.experiments._config import parse_value
+
+    overrides = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"give NAME=VALUE, got {pair!r}.", param_hint="--set")
+        if name in _KEPT:
+            raise typer.BadParameter(f"{name} is not a setting: see --help.", param_hint="--set")
+        overrides[name] = parse_value(value)
+    return overrides
+
+
+@app.command()
+def run(
+    experiment: Annotated[str, typer.Argument(help="Its name: `fa-lib experiments` lists them.")],
+    profile: Annotated[
+        str,
+        typer.Option(help="smoke (seconds), quick (minutes) or paper (the book's figures; hours)."),
+    ] = "quick",
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            help="How many (N means 0 to N-1), or which: 3,5,7 (one: 3,). Default: the profile's.",
+            metavar="N",
+        ),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="auto (a GPU when there is one), cpu, cuda or cuda:1.")
+    ] = "auto",
+    recompute: Annotated[
+        bool, typer.Option("--recompute", help="Compute afresh even when a result is stored.")
+    ] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Another value for one of the experiment's settings, as a Python literal or plain "
+            "text: --set dataset=digits --set 'widths=[100, 512]'. May be repeated.",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
+) -> None:
+    """Run an experiment, or show its stored result when there is one with the same settings.
+
+    A run that is stopped resumes where it was when the same command is given again.
+    """
+    chosen, overrides = _seeds(seeds), _overrides(settings or [])
+    from fa_lib.experiments import run as run_experiment
+
+    try:
+        result = run_experiment(
+            experiment, profile, device, seeds=chosen, recompute=recompute, **overrides
+        )
+    except KeyboardInterrupt:
+        typer.echo("Stopped. The same command goes on after the last finished piece.", err=True)
+        raise typer.Exit(130) from None
+    facts = result.provenance
+    typer.echo(result.table.head(5).to_string(index=False, line_width=100))
+    typer.echo(f"... {len(result.table):,} rows, {len(facts['seeds'])} seeds")
+    typer.echo(f"Computed {facts['date']} in {facts['seconds']:.1f} s on {facts['device']}.")
+    typer.echo(f"Stored in {result.path}")
+
+
+@app.command()
+def experiments() -> None:
+    """List the experiments, their profiles, what these cost, and which are stored."""
+    from fa_lib import results
+    from fa_lib.experiments import get_experiment, list_experiments
+    from fa_lib.experiments._config import settings
+
+    for name in list_experiments():
+        experiment = get_experiment(name)
+        typer.echo(f"{name}: {experiment.TITLE}")
+        for profile, config in experiment.PROFILES.items():
+            cost = sum(piece.cost for piece in experiment.pieces(config))
+            found = results.load(name, profile, settings(config))
+            took = f"stored: {found.provenance['seconds']:.0f} s on " if found else "not stored"
+            where = found.provenance["device"] if found else ""
+            text = f"{len(config.seeds)} seeds, {cost:,.0f} network-steps; {took}{where}"
+            typer.echo(f"  {profile:<6} {text}")
+
+
+@data_app.command("list")
+def data_list() -> None:
+    """List the data sets by name, and which are at hand without a download."""
+    from fa_lib.data import dataset_info, list_datasets
+
+    for info in map(dataset_info, list_datasets()):
+        at_hand = "at hand" if info.at_hand else "to fetch"
+        typer.echo(f"{info.name:<14} {info.kind:<9} {at_hand:<9} {info.note}")
+
+
+@data_app.command("fetch")
+def data_fetch(
+    names: Annotated[list[str], typer.Argument(help="Their names: `fa-lib data list`.")],
+) -> None:
+    """Download data sets that are not at hand yet, and check that they load."""
+    for name in names:
+        _show_data(name)
+
+
+@data_app.command("info")
+def data_info(
+    name: Annotated[str, typer.Argument(help="Its name: `fa-lib data list`.")],
+) -> None:
+    """Show what is known of a data set; its sizes and fingerprint when it is at hand."""
+    from fa_lib.data import dataset_info
+
+    info = dataset_info(name)
+    typer.echo(f"{info.name}: {info.note}")
+    typer.echo(f"  {info.kind}, {info.where}")
+    if info.at_hand:
+        _show_data(name)
+    else:
+        typer.echo(f"  not at hand: fa-lib data fetch {name}")
+
+
+def _show_data(name: str) -> None:
+    from fa_lib.data import load_dataset
+
+    data = load_dataset(name)
+    shape = "x".join(map(str, data.image_shape))
+    typer.echo(
+        f"{data.name}: {len(data.train):,} for training, {len(data.test):,} for testing, {shape}, "
+        f"{data.classes} classes, fingerprint {data.fingerprint}"
+    )
+
+
+@results_app.command("list")
+def results_list() -> None:
+    """List what is stored, and where."""
+    from fa_lib import results
+    from fa_lib.results import BadResult
+
+    for folder, name in results.stored():
+        try:
+            facts = results.read(folder, name).provenance
+            text = f"{facts['rows']:,} rows, {facts['seconds']:.0f} s on {facts['device']}"
+            typer.echo(f"{folder / name}: {text}, {facts['date']}")
+        except BadResult as bad:
+            typer.echo(f"{folder / name}: {bad}")
+    typer.echo(f"New results go to {results.write_root()}")
+
+
+@results_app.command("check")
+def results_check(
+    data: Annotated[
+        bool, typer.Option("--data", help="Load the data sets at hand, and compare them as well.")
+    ] = False,
+) -> None:
+    """Check every stored result; exit with 1 when one is damaged, stale or foreign."""
+    from fa_lib.experiments import check
+
+    statuses = check(data)
+    for status in statuses:
+        reason = f": {status.reason}" if status.reason else ""
+        typer.echo(f"{status.state:<8} {status.path}{reason}")
+    bad = sum(status.state != "good" for status in statuses)
+    typer.echo(f"{len(statuses)} stored, {bad} not usable")
+    if bad:
+        typer.echo("Compute these again with fa-lib run, or remove both of their files.", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor() -> None:
+    """Show versions, device, data at hand, where results go and the room left there."""
+    import importlib.metadata
+
+    import torch
+
+    from fa_lib import results
+    from fa_lib._device import resolve_device
+    from fa_lib.data import data_root, dataset_info, list_datasets
+
+    facts = results.circumstances(resolve_device("auto"))
+    typer.echo(f"fa_lib     {facts['code']}, numerics {facts['numerics']}")
+    typer.echo(f"python     {facts['python']}")
+    for name in ("torch", "torchvision", "numpy", "pandas", "pyarrow", "scipy"):
+        typer.echo(f"{name:<10} {importlib.metadata.version(name)}")
+    typer.echo(f"device     {facts['device']}")
+    typer.echo(f"threads    {torch.get_num_threads()} of {os.cpu_count()} processors")
+    infos = [dataset_info(name) for name in list_datasets()]
+    typer.echo(f"data       in {data_root()}, {_free(data_root())}")
+    typer.echo(f"  at hand  {', '.join(info.name for info in infos if info.at_hand)}")
+    typer.echo(f"  to fetch {', '.join(info.name for info in infos if not info.at_hand)}")
+    root = results.write_root()
+    typer.echo(f"results    in {root}, {_free(root)}")
+    try:
+        results.ensure_writable(root)
+    except results.StoreError as error:
+        typer.echo(f"  {error}")
+
+
+def _free(folder: Path) -> str:
+    there = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
+    return f"{shutil.disk_usage(there).free / 1e9:.1f} GB free"
+
+
+def _say_warning(message: Warning | str, *_: object, **__: object) -> None:
+    typer.echo(f"warning: {message}", err=True)
+
+
+def main() -> None:
+    """Run the command; what a user can put right is said in one line, and the exit status is 1."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _say_warning
+        try:
+            app(prog_name="fa-lib")
+        except (ValueError, TypeError, KeyError, FileNotFoundError, RuntimeError) as error:
+            text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
+            typer.echo(f"error: {' '.join(text.split())}", err=True)
+            sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

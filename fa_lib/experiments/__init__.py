@@ -1,0 +1,19 @@
+"""The experiments, one file a figure.
+
+To add one, write a module that defines what `Experiment` says (TITLE, Config, PROFILES, data_sets,
+pieces, run_piece) and give it a line in the registry.
+"""
+
+from fa_lib.experiments._check import Status, check
+from fa_lib.experiments._registry import Experiment, Piece, get_experiment, list_experiments
+from fa_lib.experiments._runner import run
+
+__all__ = [
+    "Experiment",
+    "Piece",
+    "Status",
+    "check",
+    "get_experiment",
+    "list_experiments",
+    "run",
+]

@@ -1,0 +1,79 @@
+"""Which experiments there are, and what a module must define to be one."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast
+
+import pandas as pd
+import torch
+
+from fa_lib._checks import choice, positive_float
+
+REGISTRY: dict[str, str] = {
+    "fig1": "fa_lib.experiments.fig1",
+}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of an experiment that is computed, stored and resumed as a whole.
+
+    name: tells it from the experiment's other pieces, and becomes a file name.
+    cost: network-steps, that is training steps x networks; for the progress bar and the estimate.
+    params: whatever `run_piece` needs to know.
+    """
+
+    name: str
+    cost: float
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a name that makes no file name, and a cost of nothing."""
+        if not re.fullmatch(r"[\w=+-][\w.=+-]*", self.name, re.ASCII):
+            raise ValueError(f"A piece's name must be letters, digits or _.=+-, got {self.name!r}.")
+        positive_float(self.cost, f"The cost of piece {self.name!r}")
+
+
+class Experiment(Protocol):
+    """What a module in the registry defines.
+
+    `Config` is a frozen dataclass of str, int, float, bool, optional ones, and tuples of them. It
+    holds `seeds: tuple[int, ...]`, `dataset: str | None` and all else that the numbers depend on
+    except the device. It may check ranges in `__post_init__`; types are checked by `run`.
+    `PROFILES` has smoke, quick and paper.
+
+    `data_sets` names the data sets used. `pieces` is quick and gives the same list for the same
+    config. `run_piece` returns a tidy table of plain columns, one of them `seed`, the same columns
+    for every piece; it may call its last argument with the number of network-steps just done.
+    """
+
+    TITLE: str
+    Config: type[Any]
+    PROFILES: Mapping[str, Any]
+
+    def data_sets(self, config: Any) -> Sequence[str]: ...
+
+    def pieces(self, config: Any) -> Sequence[Piece]: ...
+
+    def run_piece(
+        self,
+        config: Any,
+        piece: Piece,
+        device: torch.device,
+        progress: Callable[[float], None],
+    ) -> pd.DataFrame: ...
+
+
+def list_experiments() -> list[str]:
+    """The names `run` takes."""
+    return list(REGISTRY)
+
+
+def get_experiment(name: str) -> Experiment:
+    """The experiment's module; raises ValueError, with the closest match, for an unknown name."""
+    module = importlib.import_module(REGISTRY[choice(name, REGISTRY, "experiment")])
+    return cast(Experiment, module)

@@ -1,0 +1,203 @@
+"""`run`: the stored result of an experiment, or its pieces computed, stored and put together."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import shutil
+import sys
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import pandas as pd
+import torch
+
+from fa_lib import results
+from fa_lib._device import resolve_device
+from fa_lib._pairs import BadResult, read_pair, write_pair
+from fa_lib._progress import progress_bar
+from fa_lib.data import load_dataset
+from fa_lib.experiments._check import changed_data
+from fa_lib.experiments._config import arguments, configure, result_name, settings
+from fa_lib.experiments._registry import Experiment, Piece, get_experiment
+from fa_lib.protocol import rules_hash
+from fa_lib.results import Result, StoreWarning, config_hash
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where two runs of the same thing are not kept apart
+    fcntl = None  # type: ignore[assignment]
+
+
+def run(
+    name: str,
+    profile: str = "quick",
+    device: str | torch.device = "auto",
+    seeds: int | Iterable[int] | None = None,
+    recompute: bool = False,
+    progress: bool | None = None,
+    **overrides: Any,
+) -> Result:
+    """The result of an experiment: the stored one when its config is the same, else computed.
+
+    Args:
+        name: one of `list_experiments()`.
+        profile: "smoke", "quick" or "paper".
+        device: "auto", "cpu", "cuda" or "cuda:<index>". Not part of the config: a result stored
+            from a CPU answers for a GPU too, and its provenance says which it was.
+        seeds: None for the profile's own, n for range(n), or the seeds themselves.
+        recompute: compute afresh, whatever is stored.
+        progress: show a bar; None shows it at a terminal and in a notebook.
+        **overrides: other values for the profile's settings, such as `dataset="digits"`.
+
+    Finished pieces are stored as they come: the same call resumes a run that was stopped, on the
+    same code, versions and device. While another process computes the same, this one waits for it.
+
+    Raises:
+        ValueError: an unknown experiment, profile, setting or device, or a value out of range.
+        TypeError: a value of the wrong type.
+        StoreError: (a RuntimeError) the results cannot be written; before the work starts.
+        RuntimeError: a CUDA device that is not there.
+    """
+    experiment = get_experiment(name)
+    config = configure(experiment, name, profile, seeds, overrides)
+    place = resolve_device(device)
+    values = settings(config)
+    stored_as = result_name(experiment, profile, values)
+    if not recompute and (found := _load(name, stored_as, values)):
+        return found
+    root = results.write_root()
+    results.ensure_writable(root)
+    circumstances = results.circumstances(place) | {"rules": rules_hash(name)}
+    sets = experiment.data_sets(config)
+    circumstances["data_fingerprints"] = {s: load_dataset(s).fingerprint for s in sets}
+    folder = root / ".partial" / name / config_hash(values)
+    with _alone(folder.with_suffix(".lock")) as waited:
+        if waited and not recompute and (found := _load(name, stored_as, values)):
+            return found
+        if recompute:
+            shutil.rmtree(folder, ignore_errors=True)
+        table, seconds = _compute(experiment, config, place, folder, circumstances, progress)
+        own = settings(experiment.PROFILES[profile])
+        command = ["fa-lib", "run", name, "--profile", profile, *arguments(values, own)]
+        provenance = {
+            "experiment": name,
+            "name": stored_as,
+            "profile": profile,
+            "config": values,
+            "config_hash": config_hash(values),
+            **circumstances,
+            "seeds": values["seeds"],
+            "seconds": round(seconds, 3),
+            "date": results.now(),
+            "command": shlex.join(command),
+        }
+        result = results.save(table, provenance)
+        shutil.rmtree(folder, ignore_errors=True)
+    return result
+
+
+def _load(name: str, stored_as: str, values: dict[str, Any]) -> Result | None:
+    """The stored result, unless the reader's own arrays it was computed from have changed since."""
+    found = results.load(name, stored_as, values)
+    changed = changed_data(found.provenance["data_fingerprints"], own_only=True) if found else []
+    if changed:
+        text = f"The stored result {name}/{stored_as} is not used: {changed[0]} has changed."
+        warnings.warn(text, StoreWarning, stacklevel=3)
+        return None
+    return found
+
+
+def _compute(
+    experiment: Experiment,
+    config: Any,
+    device: torch.device,
+    folder: Path,
+    circumstances: dict[str, Any],
+    progress: bool | None,
+) -> tuple[pd.DataFrame, float]:
+    """The table of all pieces and the seconds they took, whether now or in a run before."""
+    pieces = list(experiment.pieces(config))
+    if len({piece.name for piece in pieces}) < len(pieces):
+        raise ValueError("Two pieces of the experiment have the same name.")
+    done = _finished(folder, pieces, circumstances)
+    cost = sum(piece.cost for piece in pieces)
+    with progress_bar(cost, folder.parent.name, " network-steps", progress) as bar:
+        # Not update(): what an earlier run did must not count in this one's rate.
+        bar.initial = bar.n = sum(piece.cost for piece in pieces if piece.name in done)
+
+        def advance(steps: float) -> None:
+            bar.update(steps)
+
+        for piece in pieces:
+            if piece.name in done:
+                continue
+            bar.set_postfix_str(piece.name)
+            before, began = bar.n, time.perf_counter()
+            table = experiment.run_piece(config, piece, device, advance)
+            seconds = time.perf_counter() - began
+            bar.update(max(0.0, before + piece.cost - bar.n))
+            facts = {"circumstances": circumstances, "seconds": seconds}
+            write_pair(folder, piece.name, _checked(table, piece), facts)
+            done[piece.name] = read_pair(folder, piece.name)  # as a resumed run would find it
+    tables = [done[piece.name][0] for piece in pieces]
+    if any(list(table.columns) != list(tables[0].columns) for table in tables):
+        raise ValueError("The tables of the experiment's pieces differ in their columns.")
+    seconds = sum(facts["seconds"] for _, facts in done.values())
+    return pd.concat(tables, ignore_index=True), seconds
+
+
+def _finished(
+    folder: Path, pieces: Sequence[Piece], circumstances: dict[str, Any]
+) -> dict[str, tuple[pd.DataFrame, dict[str, Any]]]:
+    """The stored pieces of a run that was stopped, by name; those of other code are left out."""
+    done, unusable = {}, 0
+    for piece in pieces:
+        try:
+            table, facts = read_pair(folder, piece.name)
+        except BadResult as bad:
+            unusable += bad.state != "missing"
+            continue
+        if facts.get("circumstances") == circumstances:
+            done[piece.name] = table, facts
+        else:
+            unusable += 1
+    if unusable:
+        text = (
+            f"{unusable} finished piece(s) of an earlier run are computed again: they are damaged, "
+            "or were made by other code, versions or data, or on another device."
+        )
+        warnings.warn(text, StoreWarning, stacklevel=4)
+    return done
+
+
+def _checked(table: pd.DataFrame, piece: Piece) -> pd.DataFrame:
+    if not isinstance(table, pd.DataFrame) or table.empty or "seed" not in table.columns:
+        raise ValueError(f"Piece {piece.name!r} gave no table with rows and a seed column.")
+    return table
+
+
+@contextlib.contextmanager
+def _alone(lock: Path) -> Iterator[bool]:
+    """Hold the lock, waiting while another process does; yields whether that was needed.
+
+    The system drops a lock with the process that held it, so none is ever left behind.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with open(lock, "a+") as file:
+        yield fcntl is not None and _hold(file)
+
+
+def _hold(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("Another process is computing the same; waiting for it.", file=sys.stderr)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return True
+    except OSError:  # a file system without locks, as some network drives are
+        pass
+    return False

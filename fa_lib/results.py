@@ -1,0 +1,213 @@
+"""The result store: a table (Parquet) and its provenance (JSON), both whole or not used at all.
+
+A result lives in `<root>/<experiment>/<name>.parquet` with `<name>.json` beside it. `name` is the
+profile, or `<profile>-<confighash>` when seeds or settings differ from the profile's own. Two roots
+are read, in this order: the one that is written to (FA_RESULTS_ROOT, else the checkout's results/,
+else the user's data folder), and the one that came with the code (the checkout's results/, or the
+copy inside the installed package).
+
+A stored result is checked whenever it is read. It is *damaged* when a file is missing, unreadable
+or does not match its checksum; *foreign* when it was written for another experiment or name, or by
+another program; *stale* when the config or `NUMERICS` differs. Each is said, and none is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from fa_lib._pairs import (
+    BadResult,
+    StoreError,
+    config_hash,
+    ensure_writable,
+    read_pair,
+    sha256,
+    write_pair,
+)
+
+__all__ = [
+    "NUMERICS",
+    "BadResult",
+    "Result",
+    "StoreError",
+    "StoreWarning",
+    "config_hash",
+    "ensure_writable",
+    "load",
+    "package_fingerprint",
+    "roots",
+    "save",
+    "write_root",
+]
+
+NUMERICS: int = 1  # raise it when the numbers of any experiment change: stored results turn stale
+
+_PACKAGE = Path(__file__).resolve().parent
+_REQUIRED = ("experiment", "name", "config", "config_hash", "numerics", "data_fingerprints")
+
+
+class StoreWarning(UserWarning):
+    """Something stored was found, and not used."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What `run` returns: a tidy table with a seed column, where it came from, and its file.
+
+    `provenance` holds: experiment, name, profile, config, config_hash, numerics, code, torch,
+    python, device, data_fingerprints, seeds, seconds, date, command, rules (a hash of the rules
+    by which its claims are judged; None where no claim rests on it), rows and table_sha256.
+    """
+
+    table: pd.DataFrame
+    provenance: dict[str, Any]
+    path: Path
+
+
+# -- Where results live ----------------------------------------------------------------------------
+
+
+def _shipped_root() -> Path:
+    """The results that came with the code: the checkout's folder, or the wheel's copy of it."""
+    checkout = _PACKAGE.parent
+    if (checkout / "pyproject.toml").is_file() and (checkout / "results").is_dir():
+        return checkout / "results"
+    return _PACKAGE / "_results"
+
+
+def write_root() -> Path:
+    """The folder new results go to; never inside the installed package."""
+    chosen = os.environ.get("FA_RESULTS_ROOT")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    shipped = _shipped_root()
+    if shipped.parent != _PACKAGE:
+        return shipped
+    import platformdirs
+
+    return platformdirs.user_data_path("fa_lib", appauthor=False) / "results"
+
+
+def roots() -> list[Path]:
+    """The folders results are read from, in order, each once."""
+    return list(dict.fromkeys([write_root(), _shipped_root()]))
+
+
+# -- Results ---------------------------------------------------------------------------------------
+
+
+def save(table: pd.DataFrame, provenance: Mapping[str, Any]) -> Result:
+    """Store a table under its provenance's experiment and name, and return it as read back.
+
+    Raises StoreError when it cannot be written.
+    """
+    folder = write_root() / provenance["experiment"]
+    write_pair(folder, provenance["name"], table, provenance)
+    return read(folder, provenance["name"])
+
+
+def read(folder: Path, name: str) -> Result:
+    """Read one result of `<root>/<experiment>`; raises BadResult when it must not be used.
+
+    Whether the data it came from are still the same is not looked at here: most readers do not have
+    the data (see `fa_lib.experiments.check`).
+    """
+    table, provenance = read_pair(folder, name)
+    absent = [key for key in _REQUIRED if key not in provenance]
+    if absent:
+        raise BadResult("foreign", f"{name}.json does not say its {', '.join(absent)}")
+    written_for = (provenance["experiment"], provenance["name"])
+    if written_for != (folder.name, name):
+        raise BadResult("foreign", f"it was written as {'/'.join(map(str, written_for))}")
+    if provenance["numerics"] != NUMERICS:
+        raise BadResult("stale", f"its NUMERICS is {provenance['numerics']}, now it is {NUMERICS}")
+    return Result(table, provenance, folder / f"{name}.parquet")
+
+
+def require_config(result: Result, config: Mapping[str, Any]) -> None:
+    """Raise BadResult, naming the settings that differ, when the result is of another config."""
+    old = result.provenance["config"]
+    if result.provenance["config_hash"] != config_hash(config):
+        differ = [k for k in {**old, **config} if old.get(k, KeyError) != config.get(k, KeyError)]
+        raise BadResult("stale", f"its config differs in {', '.join(differ) or 'its hash'}")
+
+
+def load(experiment: str, name: str, config: Mapping[str, Any]) -> Result | None:
+    """The stored result of that config, or None; what is found and not usable is warned about."""
+    for root in roots():
+        folder = root / experiment
+        try:
+            found = read(folder, name)
+            require_config(found, config)
+            return found
+        except BadResult as bad:
+            if bad.state != "missing":
+                text = f"The stored result {folder / name} is not used: it is {bad}."
+                warnings.warn(text, StoreWarning, stacklevel=2)
+    return None
+
+
+def stored() -> Iterator[tuple[Path, str]]:
+    """Folder and name of everything under the roots that is, or poses as, a result."""
+    for root in roots():
+        for folder in sorted(f for f in root.glob("[!.]*") if f.is_dir()):
+            files = [*folder.glob("[!.]*.parquet"), *folder.glob("[!.]*.json")]
+            for name in sorted({file.stem for file in files}):
+                yield folder, name
+
+
+# -- Provenance ------------------------------------------------------------------------------------
+
+
+def package_fingerprint() -> str:
+    """Twelve hex digits over the package's sources: names and bytes, the same in every install."""
+    digest = hashlib.sha256()
+    sources = [f for f in _PACKAGE.rglob("*") if f.suffix in {".py", ".mplstyle"} and f.is_file()]
+    for name, file in sorted((f.relative_to(_PACKAGE).as_posix(), f) for f in sources):
+        content = file.read_bytes()
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:12]
+
+
+def device_words(device: torch.device) -> str:
+    """The processor's model, as in "cuda: NVIDIA T4": no name of a machine."""
+    if device.type == "cuda":
+        return f"cuda: {torch.cuda.get_device_name(device)}"
+    model = platform.processor() or platform.machine()
+    if (cpuinfo := Path("/proc/cpuinfo")).is_file():
+        named = re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(), re.MULTILINE)
+        model = named[1] if named else model
+    return f"{device.type}: {model}"
+
+
+def circumstances(device: torch.device) -> dict[str, Any]:
+    """What a run's numbers may depend on besides its config and data."""
+    try:
+        version = importlib.metadata.version("fa-lib")
+    except importlib.metadata.PackageNotFoundError:  # used from a checkout, not installed
+        version = "source"
+    return {
+        "numerics": NUMERICS,
+        "code": f"{version}+{package_fingerprint()}",
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "device": device_words(device),
+    }
+
+
+def now() -> str:
+    """The date and time in UTC, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
