@@ -61,8 +61,8 @@ class Config:
     distributions: tuple[str, ...] = ("normal", "uniform", "bernoulli")
     grid_width: int = 512
     grid_steps: int = 5000
-    grid_seeds: int = 10
-    norm_seeds: int = 5
+    grid_seeds: int = 12
+    norm_seeds: int = 10
     long_lrs: tuple[float, ...] = (1e-4, 3e-4, 1e-3)
     long_steps: int = 20_000
     long_seeds: int = 5
