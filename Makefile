@@ -35,7 +35,7 @@ test: venv  ## run all tests, every chapter in its smoke profile included
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lab: venv  ## open the chapters in JupyterLab
-	@$(BIN)/jupyter lab --notebook-dir=. book
+	@$(BIN)/jupyter lab book
 
 lint: .venv/installed-dev  ## check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

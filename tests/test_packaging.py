@@ -39,8 +39,11 @@ def tagged(notebook: nbformat.NotebookNode, tag: str) -> list[nbformat.NotebookN
     return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
 
 
-def first_code(notebook: nbformat.NotebookNode) -> str:
-    return next(cell.source for cell in notebook.cells if cell.cell_type == "code")
+def first_code(path: Path, url: str | None = None) -> str:
+    """The source of a notebook's first code cell, with another repository address if given."""
+    cells = nbformat.read(path, as_version=4).cells
+    source = next(cell.source for cell in cells if cell.cell_type == "code")
+    return source if url is None else re.sub('REPOSITORY = ".*"', f'REPOSITORY = "{url}"', source)
 
 
 def test_environment_yml_asks_for_what_pyproject_says():
@@ -60,6 +63,32 @@ def test_citation_agrees_with_pyproject():
     assert {"cff-version", "message", "title", "authors"} <= set(citation)
     assert citation["version"] == PROJECT["version"]
     assert citation["license"] == PROJECT["license"]["text"]
+
+
+def test_links_in_the_readme_lead_somewhere():
+    targets = re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    local = [target for target in targets if not target.startswith("https://")]
+    assert local
+    for target in local:
+        assert (ROOT / target).exists(), target
+
+
+def test_the_five_lines_of_the_readme_run_and_are_those_of_the_book():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = re.search(r"```python\n(import fa_lib.*?)```", readme, flags=re.DOTALL).group(1)
+    assert lines in (ROOT / "book/index.md").read_text(encoding="utf-8")
+    for long, short in [
+        ("range(10)", "range(2)"),
+        ("steps=5000", "steps=3"),
+        ("epochs=20", "epochs=1"),
+    ]:
+        assert long in lines
+        lines = lines.replace(long, short)
+    names: dict = {}
+    exec(lines, names)
+    steps = names["history"].to_frame()["step"]
+    assert steps.max() == 63  # 4,000 images in batches of 64, the last of them smaller
+    assert len(names["net"]) == 2
 
 
 def test_every_chapter_is_in_the_table_of_contents():
@@ -95,8 +124,8 @@ def test_chapter_declares_its_parameters_with_types(path: Path):
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_first_cell_is_the_same_in_all_chapters_and_knows_the_address(path: Path):
-    source = first_code(nbformat.read(path, as_version=4))
-    assert source == first_code(nbformat.read(CHAPTERS[0], as_version=4))
+    source = first_code(path)
+    assert source == first_code(CHAPTERS[0])
     assert f'REPOSITORY = "{read_yaml("_config.yml")["repository"]["url"]}"' in source
 
 
@@ -112,7 +141,7 @@ def colab(monkeypatch: pytest.MonkeyPatch) -> tuple[InteractiveShell, list[str]]
 
 def test_first_cell_without_an_address_says_what_to_do(colab):
     shell, commands = colab
-    result = shell.run_cell(first_code(nbformat.read(CHAPTERS[0], as_version=4)))
+    result = shell.run_cell(first_code(CHAPTERS[0], url=""))
     assert isinstance(result.error_in_exec, ModuleNotFoundError)
     assert "make lab" in str(result.error_in_exec)
     assert commands == []
@@ -134,13 +163,9 @@ def test_set_repo_writes_one_address_everywhere(copy: Path, colab):
     assert yaml.safe_load((copy / "_config.yml").read_text())["repository"]["url"] == url
     assert yaml.safe_load((copy / "CITATION.cff").read_text())["repository-code"] == url
     for path in CHAPTERS:
-        before = nbformat.read(path, as_version=4)
-        after = nbformat.read(copy / "book" / path.name, as_version=4)
-        assert first_code(after) == first_code(before).replace(
-            'REPOSITORY = ""', f'REPOSITORY = "{url}"'
-        )
+        assert first_code(copy / "book" / path.name) == first_code(path, url)
     shell, commands = colab
-    assert shell.run_cell(first_code(after)).success
+    assert shell.run_cell(first_code(copy / "book" / CHAPTERS[0].name)).success
     assert commands == [f'install --quiet "fa-lib @ git+{url}"']
 
     assert set_repository(copy, url) == []
