@@ -112,7 +112,7 @@ def read_pair(folder: Path, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     for suffix in (".parquet", ".json"):
         try:
             contents[suffix] = (folder / f"{name}{suffix}").read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
             reason = f"{name}{suffix} cannot be read ({error.strerror})"
