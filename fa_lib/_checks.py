@@ -9,6 +9,7 @@ from numbers import Integral, Real
 
 __all__ = [
     "choice",
+    "finite_float",
     "non_negative_int",
     "positive_float",
     "positive_int",
@@ -44,13 +45,20 @@ def non_negative_int(value: object, what: str) -> int:
     return _integer(value, what, 0)
 
 
-def positive_float(value: object, what: str) -> float:
-    """Return `value` as a finite float > 0, else raise TypeError or ValueError."""
+def finite_float(value: object, what: str) -> float:
+    """Return `value` as a finite float, else raise TypeError or ValueError."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{what} must be a number, got {value!r}.")
-    number = float(value)
-    if not (math.isfinite(number) and number > 0):
-        raise ValueError(f"{what} must be finite and above 0, got {value}.")
+    if not math.isfinite(value):
+        raise ValueError(f"{what} must be finite, got {value}.")
+    return float(value)
+
+
+def positive_float(value: object, what: str) -> float:
+    """Return `value` as a finite float > 0, else raise TypeError or ValueError."""
+    number = finite_float(value, what)
+    if number <= 0:
+        raise ValueError(f"{what} must be above 0, got {value}.")
     return number
 
 

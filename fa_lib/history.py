@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
+import torch
 from torch import Tensor
 
 from fa_lib import _checks
 from fa_lib.metrics import angle_between, centered_norm
 from fa_lib.networks import MLP, cross_entropy, he_std
 
-__all__ = ["DivergenceError", "History", "Measure", "Recorder"]
+__all__ = ["DivergenceError", "History", "Measure", "Recorder", "record_steps"]
 
 Measure = Callable[[MLP], Tensor]
 
@@ -58,10 +59,14 @@ class DivergenceError(RuntimeError):
         self.seeds = seeds
         self.step = step
         self.history: History | None = None
-        super().__init__(
-            f"The loss is no longer finite at step {step} for seed(s) "
-            f"{', '.join(map(str, seeds))}: lower lr, or look at the inputs. What was recorded "
-            "until then is in this error's `history`."
+        super().__init__(seeds, step)  # its arguments, so that it can be pickled
+
+    def __str__(self) -> str:
+        """One line: when, whose, what to do."""
+        return (
+            f"The loss is no longer finite at step {self.step} for seed(s) "
+            f"{', '.join(map(str, self.seeds))}: lower lr, or look at the inputs. What was "
+            "recorded until then is in this error's `history`."
         )
 
 
@@ -97,11 +102,13 @@ class Recorder:
             DivergenceError: a loss that is not finite.
             ValueError: a measure that does not give one value for each network.
         """
-        values = {"loss": cross_entropy(net(x), y), **alignment(net)}
+        loss = cross_entropy(net(x), y)
+        values = {"loss": loss, **alignment(net)}
         if self._also is not None:
             values |= self._also(net)
         for name, function in self._measure.items():
-            values[name] = function(net)
+            # A copy: a measure may give a view on weights that go on changing.
+            values[name] = torch.as_tensor(function(net)).detach().clone()
             if tuple(values[name].shape) != (len(net),):
                 raise ValueError(
                     f"measure {name!r} must give one value for each of {len(net)} networks, "
@@ -109,7 +116,7 @@ class Recorder:
                 )
         with self._lock:
             self._records.append((net.seeds, self._first_step + step, values))
-        finite = values["loss"].isfinite()
+        finite = loss.isfinite()
         if not finite.all():
             lost = [seed for seed, ok in zip(net.seeds, finite.tolist(), strict=True) if not ok]
             raise DivergenceError(lost, self._first_step + step)
@@ -156,3 +163,16 @@ def alignment(net: MLP) -> dict[str, Tensor]:
         values[f"centered_alignment_angle_w{depth}"] = centered
         values[f"centered_norm_w{depth}"] = centered_norm(readout)
     return values
+
+
+def record_steps(every: int | Iterable[int] | None, steps: int, default: int) -> list[int]:
+    """The steps to record at, in order, the first (0) and the last (`steps`) among them."""
+    if every is None:
+        every = default
+    if isinstance(every, Iterable):
+        chosen = {_checks.non_negative_int(step, "Each recorded step") for step in every}
+        if max(chosen, default=0) > steps:
+            raise ValueError(f"record_every names step {max(chosen)}, but there are {steps} steps.")
+    else:
+        chosen = set(range(0, steps, _checks.positive_int(every, "record_every")))
+    return sorted(chosen | {0, steps})

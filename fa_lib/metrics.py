@@ -235,7 +235,7 @@ def steps_to_accuracy(
 
 def _curve(steps: ArrayLike, values: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     s, v = np.asarray(steps, dtype=float), np.asarray(values, dtype=float)
-    if s.ndim != 1 or len(s) < 2 or len(v) != len(s) or (np.diff(s) <= 0).any():
+    if s.ndim != 1 or len(s) < 2 or v.shape[:1] != s.shape or not (np.diff(s) > 0).all():
         raise ValueError(
             "A curve needs two or more strictly increasing steps and a value for each; got "
             f"{s.size} steps and values {list(v.shape)}."

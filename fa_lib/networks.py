@@ -59,11 +59,13 @@ class MLP:
         biases: L tensors [N, out]; empty when bias=False.
         feedback: L tensors [N, out, in]; feedback[l] stands in for weights[l]; feedback[0] is
             unused, as no error goes below the first layer.
-        noise_steps: how many steps of random noise training the networks have had.
+        noise_steps: how many steps of random noise training the networks have had; training a
+            view counts in the view alone.
 
     Raises:
-        ValueError: fewer than two layer sizes, a width below 1, an unknown rule, no or duplicate
-            seeds.
+        ValueError: fewer than two layer sizes, a width below 1, an unknown rule or device, no or
+            duplicate seeds, a readout scale that is not finite.
+        TypeError: sizes, seeds or a scale of another type.
         RuntimeError: a CUDA device that is not there.
     """
 
@@ -78,9 +80,13 @@ class MLP:
         dtype: torch.dtype = torch.float32,
         readout_scale: float = 1.0,
     ) -> None:
+        if not isinstance(sizes, Iterable):
+            raise TypeError(f"sizes must be a list such as [784, 512, 10], got {sizes!r}.")
         self.sizes = tuple(_checks.positive_int(size, "Each layer size") for size in sizes)
         if len(self.sizes) < 2:
-            raise ValueError(f"sizes needs at least an input and an output, got {list(sizes)}.")
+            raise ValueError(
+                f"sizes needs at least an input and an output, got {list(self.sizes)}."
+            )
         if self.sizes[-1] < 2:
             raise ValueError("The last of sizes is the number of classes and must be at least 2.")
         if dtype not in (torch.float32, torch.float64):
@@ -91,7 +97,7 @@ class MLP:
         self.noise_steps = 0
         self.weights = self._draw("weights", place, dtype)
         self.feedback = self._draw("feedback", place, dtype)
-        self.weights[-1].mul_(readout_scale)
+        self.weights[-1].mul_(_checks.finite_float(readout_scale, "readout_scale"))
         self.biases = [
             torch.zeros(len(self), out, device=place, dtype=dtype) for out in self.sizes[1:] if bias
         ]
@@ -185,7 +191,9 @@ class MLP:
             Mean cross-entropy of each network before the update [N], in nats.
 
         Raises:
-            ValueError: shapes that do not fit, or labels outside 0 to classes - 1.
+            ValueError: shapes that do not fit, labels outside 0 to classes - 1, or targets that
+                are no probabilities.
+            TypeError: inputs or targets that are no tensors.
         """
         x = self._checked_inputs(x)
         y = self._checked_targets(y, x.shape[1])
@@ -247,6 +255,8 @@ class MLP:
 
     def _checked_inputs(self, x: Tensor) -> Tensor:
         n, features = len(self), self.sizes[0]
+        if not isinstance(x, Tensor):
+            raise TypeError(f"Inputs must be a tensor, got {type(x).__name__}.")
         if x.dim() not in (2, 3) or x.shape[-1] != features or (x.dim() == 3 and x.shape[0] != n):
             raise ValueError(
                 f"Inputs must be [B, {features}] or [{n}, B, {features}], got {list(x.shape)}."
@@ -257,10 +267,14 @@ class MLP:
 
     def _checked_targets(self, y: Tensor, batch: int) -> Tensor:
         n, classes = len(self), self.classes
+        if not isinstance(y, Tensor):
+            raise TypeError(f"Targets must be a tensor, got {type(y).__name__}.")
         shape = (batch, classes) if y.is_floating_point() else (batch,)
         if tuple(y.shape) not in (shape, (n, *shape)):
             raise ValueError(f"Targets must be {[*shape]} or {[n, *shape]}, got {list(y.shape)}.")
         if y.is_floating_point():
+            if not ((y >= 0).all() and ((y.sum(dim=-1) - 1).abs() < 1e-3).all()):
+                raise ValueError("Target probabilities must be at least 0 and sum to 1.")
             return y.to(device=self.device, dtype=self.dtype).expand(n, *shape)
         if y.min() < 0 or y.max() >= classes:
             raise ValueError(

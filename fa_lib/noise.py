@@ -29,7 +29,8 @@ class Noise:
             asks for the soft target 1/classes instead.
 
     Raises:
-        ValueError: unknown distribution or target, std not above 0, mean not finite.
+        ValueError, TypeError: unknown distribution or target, std not a finite number above 0,
+            mean not a finite number.
     """
 
     distribution: str = "normal"
@@ -42,8 +43,7 @@ class Noise:
         _checks.choice(self.distribution, DISTRIBUTIONS, "noise distribution")
         _checks.choice(self.target, TARGETS, "noise target")
         _checks.positive_float(self.std, "std of the noise")
-        if not math.isfinite(self.mean):
-            raise ValueError(f"mean of the noise must be finite, got {self.mean}.")
+        _checks.finite_float(self.mean, "mean of the noise")
 
 
 class NoiseStream:
@@ -57,6 +57,7 @@ class NoiseStream:
         seeds: one for each network, N in all.
         shape: (batch size, input features).
         classes: number of labels.
+        dtype: of inputs and soft targets; the numbers are the same, as they are drawn in float32.
     """
 
     def __init__(
@@ -70,8 +71,9 @@ class NoiseStream:
     ) -> None:
         self.noise = noise
         self.classes = classes
-        self._keys = [_streams.stream_key(seed, "noise") for seed in seeds]
-        self._x = torch.empty(len(seeds), *shape, device=device, dtype=dtype)
+        self._dtype = dtype
+        keys = [_streams.stream_key(seed, "noise") for seed in seeds]
+        self._x = torch.empty(len(seeds), *shape, device=device)
         if noise.target == "labels":
             self._y = torch.empty(len(seeds), shape[0], device=device, dtype=torch.int64)
         else:
@@ -79,7 +81,8 @@ class NoiseStream:
                 (len(seeds), shape[0], classes), 1 / classes, device=device, dtype=dtype
             )
         self._generator = torch.Generator()
-        self._rows = list(zip(self._keys, self._x.unbind(), self._y.unbind(), strict=True))
+        self._rows = list(zip(keys, self._x.unbind(), self._y.unbind(), strict=True))
+        self._key = torch.tensor([_signed(key) for key in keys], device=device)[:, None]
         self._draw = self._draw_on_cpu if device.type == "cpu" else self._draw_by_counter
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
@@ -88,7 +91,7 @@ class NoiseStream:
         The tensors are overwritten by the next call.
         """
         self._draw(step)
-        return self._x, self._y
+        return self._x.to(self._dtype), self._y
 
     def _draw_on_cpu(self, step: int) -> None:
         mean, std = self.noise.mean, self.noise.std
@@ -105,9 +108,8 @@ class NoiseStream:
                 y.random_(0, self.classes, generator=generator)
 
     def _draw_by_counter(self, step: int) -> None:
-        keys = [_streams.mix((key + step) & (2**64 - 1)) for key in self._keys]
         device, per_network = self._x.device, self._x[0].numel()
-        key = torch.tensor([_signed(k) for k in keys], device=device)[:, None]
+        key = _random_bits(self._key, torch.arange(step, step + 1, device=device))
         half = (per_network + 1) // 2
         bits = _random_bits(key, torch.arange(half, device=device))
         # Two 32-bit uniforms from each 64 bits; u1 is in (0, 1], so that its logarithm is finite.
@@ -120,7 +122,7 @@ class NoiseStream:
             pair = torch.stack([u1, u2], dim=2).sub_(0.5).mul_(math.sqrt(12))
         else:
             pair = torch.stack([u1 > 0.5, u2 >= 0.5], dim=2).to(torch.float64).mul_(2).sub_(1)
-        values = pair.reshape(len(keys), -1)[:, :per_network].mul_(self.noise.std)
+        values = pair.reshape(len(key), -1)[:, :per_network].mul_(self.noise.std)
         self._x.copy_(values.add_(self.noise.mean).view_as(self._x))
         if self.noise.target == "labels":
             counter = torch.arange(half, half + self._y.shape[1], device=device)

@@ -11,17 +11,18 @@ import copy
 import itertools
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from fa_lib import _checks, _streams
+from fa_lib import _checks
+from fa_lib._batches import DataBatches
 from fa_lib._progress import progress_bar
 from fa_lib.data import Dataset, Split
-from fa_lib.history import DivergenceError, History, Measure, Recorder
+from fa_lib.history import DivergenceError, History, Measure, Recorder, record_steps
 from fa_lib.metrics import evaluate
 from fa_lib.networks import MLP
 from fa_lib.noise import Noise, NoiseStream
@@ -48,7 +49,7 @@ def pretrain(
     lr: float = 1e-4,
     noise: Noise = STANDARD_NOISE,
     optimizer: str = "adam",
-    record_every: int | Sequence[int] | None = None,
+    record_every: int | Iterable[int] | None = None,
     measure: Mapping[str, Measure] | None = None,
     progress: bool | None = None,
 ) -> History:
@@ -80,6 +81,8 @@ def pretrain(
         DivergenceError: a loss that is no longer finite; it holds the history so far.
     """
     start = net.noise_steps
+    if not isinstance(noise, Noise):
+        raise TypeError(f"noise must be a Noise such as Noise(mean=0.5), got {noise!r}.")
     _checks.non_negative_int(steps, "steps")
     shape = (_checks.positive_int(batch_size, "batch_size"), net.sizes[0])
 
@@ -87,7 +90,7 @@ def pretrain(
         stream = NoiseStream(noise, part.seeds, shape, part.classes, part.device, part.dtype)
         return lambda step: stream(start + step)
 
-    record_at = _record_steps(record_every, steps, default=max(1, steps // 50))
+    record_at = record_steps(record_every, steps, default=max(1, steps // 50))
     recorder = Recorder(net.seeds, measure, first_step=start)
     history = _train(net, batches, steps, lr, optimizer, record_at, recorder, "noise", progress)
     net.noise_steps += steps
@@ -104,7 +107,7 @@ def fit(
     lr: float = 1e-4,
     optimizer: str = "adam",
     test: Split | Mapping[str, Split] | None = None,
-    record_every: int | Sequence[int] | None = None,
+    record_every: int | Iterable[int] | None = None,
     measure: Mapping[str, Measure] | None = None,
     progress: bool | None = None,
 ) -> History:
@@ -130,11 +133,16 @@ def fit(
     """
     if (epochs is None) == (steps is None):
         raise ValueError("Give either epochs or steps.")
+    evaluated = {} if test is None else test if isinstance(test, Mapping) else {"test": test}
+    for part in (split, *evaluated.values()):
+        if not isinstance(part, Split):
+            raise TypeError(
+                f"Data must be a Split such as data.train, got a {type(part).__name__}."
+            )
     per_epoch = math.ceil(len(split) / _checks.positive_int(batch_size, "batch_size"))
     if steps is None:
         steps = _checks.non_negative_int(epochs, "epochs") * per_epoch
     _checks.non_negative_int(steps, "steps")
-    evaluated = {} if test is None else {"test": test} if isinstance(test, Split) else dict(test)
     evaluated = {name: part.to(net.device) for name, part in evaluated.items()}
     split = split.to(net.device)
     for part in (split, *evaluated.values()):
@@ -147,9 +155,9 @@ def fit(
         return values
 
     def batches(part: MLP) -> Batches:
-        return _DataBatches(part, split, batch_size)
+        return DataBatches(part, split, batch_size)
 
-    record_at = _record_steps(record_every, steps, default=per_epoch)
+    record_at = record_steps(record_every, steps, default=per_epoch)
     recorder = Recorder(net.seeds, measure, also=accuracy)
     return _train(net, batches, steps, lr, optimizer, record_at, recorder, "data", progress)
 
@@ -186,49 +194,6 @@ def meta_loss(
         )
         total += evaluate(adapted, task.test)[0]
     return total
-
-
-class _DataBatches:
-    """Batches of data for N networks, each in its own order: a function of (seed, epoch)."""
-
-    def __init__(self, net: MLP, split: Split, batch_size: int) -> None:
-        self._seeds = net.seeds
-        self._x = split.x.to(net.dtype)
-        self._y = split.y
-        self._batch = batch_size
-        self._per_epoch = math.ceil(len(split) / batch_size)
-        self._epoch = -1
-        self._order = torch.empty(0)
-        self._inputs: dict[int, Tensor] = {}
-
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        epoch, batch = divmod(step, self._per_epoch)
-        if epoch != self._epoch:
-            self._epoch = epoch
-            orders = [
-                torch.randperm(len(self._y), generator=_streams.generator(seed, "order", epoch))
-                for seed in self._seeds
-            ]
-            self._order = torch.stack(orders).to(self._y.device)
-        rows = self._order[:, batch * self._batch : (batch + 1) * self._batch]
-        size = rows.shape[1]
-        if size not in self._inputs:
-            self._inputs[size] = self._x.new_empty(len(self._seeds), size, self._x.shape[1])
-        x = self._inputs[size]
-        torch.index_select(self._x, 0, rows.reshape(-1), out=x.view(-1, x.shape[2]))
-        return x, self._y[rows]
-
-
-def _record_steps(every: int | Sequence[int] | None, steps: int, default: int) -> list[int]:
-    if every is None:
-        every = default
-    if isinstance(every, Sequence):
-        chosen = {_checks.non_negative_int(step, "Each recorded step") for step in every}
-        if max(chosen, default=0) > steps:
-            raise ValueError(f"record_every names step {max(chosen)}, but there are {steps} steps.")
-    else:
-        chosen = set(range(0, steps, _checks.positive_int(every, "record_every")))
-    return sorted(chosen | {0, steps})
 
 
 def _train(

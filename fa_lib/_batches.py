@@ -1,0 +1,45 @@
+"""Batches of data for many networks at once, each in its own order."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from fa_lib import _streams
+from fa_lib.data import Split
+from fa_lib.networks import MLP
+
+__all__ = ["DataBatches"]
+
+
+class DataBatches:
+    """The batch of each step for N networks; the order is a function of (seed, epoch)."""
+
+    def __init__(self, net: MLP, split: Split, batch_size: int) -> None:
+        self._seeds = net.seeds
+        self._x = split.x.to(net.dtype)
+        self._y = split.y
+        self._batch = batch_size
+        self._per_epoch = math.ceil(len(split) / batch_size)
+        self._epoch = -1
+        self._order = torch.empty(0)
+        self._inputs: dict[int, Tensor] = {}
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        epoch, batch = divmod(step, self._per_epoch)
+        if epoch != self._epoch:
+            self._epoch = epoch
+            orders = [
+                torch.randperm(len(self._y), generator=_streams.generator(seed, "order", epoch))
+                for seed in self._seeds
+            ]
+            self._order = torch.stack(orders).to(self._y.device)
+        rows = self._order[:, batch * self._batch : (batch + 1) * self._batch]
+        size = rows.shape[1]
+        if size not in self._inputs:
+            self._inputs[size] = self._x.new_empty(len(self._seeds), size, self._x.shape[1])
+        x = self._inputs[size]
+        torch.index_select(self._x, 0, rows.reshape(-1), out=x.view(-1, x.shape[2]))
+        return x, self._y[rows]
