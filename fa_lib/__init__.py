@@ -4,7 +4,9 @@ The parts: networks (`MLP`), training (`pretrain`, `fit`), data (`load_dataset`,
 (`alignment_angle` and its kin) and experiments (`run`). The README shows them in five lines.
 """
 
-from fa_lib.data import Dataset, Split, list_datasets, load_dataset
+from fa_lib.claims import judge
+from fa_lib.data import Dataset, Split, list_datasets, load_dataset, load_npz
+from fa_lib.experiments import list_experiments, run
 from fa_lib.history import DivergenceError, History
 from fa_lib.metrics import (
     alignment_angle,
@@ -20,6 +22,7 @@ from fa_lib.metrics import (
 from fa_lib.networks import MLP
 from fa_lib.noise import Noise
 from fa_lib.training import fit, meta_loss, pretrain
+from fa_lib.transforms import rotate, scale, translate
 
 __all__ = [
     "MLP",
@@ -35,11 +38,18 @@ __all__ = [
     "fit",
     "generalization_gap",
     "gradient_alignment",
+    "judge",
     "kl_from_uniform",
     "list_datasets",
+    "list_experiments",
     "load_dataset",
+    "load_npz",
     "meta_loss",
     "pretrain",
     "readout_deviation",
+    "rotate",
+    "run",
+    "scale",
     "steps_to_accuracy",
+    "translate",
 ]

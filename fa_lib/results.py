@@ -34,7 +34,6 @@ from fa_lib._pairs import (
     config_hash,
     ensure_writable,
     read_pair,
-    sha256,
     write_pair,
 )
 
