@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import pytest
 import torch
 
 from fa_lib._streams import generator
 from fa_lib.experiments import Piece
+from fa_lib.experiments._registry import REGISTRY
 
 TITLE = "Means of random numbers"
 
@@ -73,3 +75,28 @@ def run_piece(
         rows.append({"label": config.label, "seed": seed, "count": len(draws), "value": value})
         progress(len(draws))
     return pd.DataFrame(rows)
+
+
+def register(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Make it an experiment for one test, which keeps its log, gate and data in `folder`."""
+    monkeypatch.setitem(REGISTRY, "tiny", "tiny_experiment")
+    monkeypatch.setenv("TINY_LOG", str(folder / "log"))
+    monkeypatch.setenv("TINY_GATE", str(folder / "gate"))
+    monkeypatch.setenv("FA_DATA_ROOT", str(folder / "data"))
+
+
+def computed(folder: Path) -> list[str]:
+    """The pieces computed so far, in order."""
+    log = folder / "log"
+    return log.read_text().split() if log.exists() else []
+
+
+def expected(config: Config) -> pd.DataFrame:
+    """Its table by way of numpy."""
+    draws = {
+        (count, seed): torch.randn(count, generator=generator(seed, "tiny")).numpy().astype(float)
+        for count in config.counts
+        for seed in config.seeds
+    }
+    rows = [(config.label, seed, n, config.scale * x.mean()) for (n, seed), x in draws.items()]
+    return pd.DataFrame(rows, columns=["label", "seed", "count", "value"])
