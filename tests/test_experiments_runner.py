@@ -112,6 +112,11 @@ def test_the_bar_is_for_those_who_watch(capfd: pytest.CaptureFixture[str]) -> No
         ({"centered": 1}, TypeError, "centered must be True or False, got 1."),
         ({"dataset": 5}, TypeError, "dataset must be text or None, got 5."),
         ({"dataset": "digit"}, ValueError, "Did you mean 'digits'?"),
+        (
+            {"name": "fig1", "dataset": "digits"},
+            ValueError,
+            "fig1 sees no data: dataset must be None, got 'digits'.",
+        ),
         ({"seeds": 0}, ValueError, "seeds must be at least 1, got 0."),
         ({"seeds": []}, ValueError, "seeds is empty"),
         ({"seeds": [1, 1]}, ValueError, "1 occurs twice"),

@@ -64,6 +64,9 @@ def run(
     """
     experiment = get_experiment(name)
     config = configure(experiment, name, profile, seeds, overrides)
+    sets = experiment.data_sets(config)
+    if config.dataset is not None and config.dataset not in sets:
+        raise ValueError(f"{name} sees no data: dataset must be None, got {config.dataset!r}.")
     place = resolve_device(device)
     values = settings(config)
     stored_as = result_name(experiment, profile, values)
@@ -72,7 +75,6 @@ def run(
     root = results.write_root()
     results.ensure_writable(root)
     circumstances = results.circumstances(place) | {"rules": rules_hash(name)}
-    sets = experiment.data_sets(config)
     circumstances["data_fingerprints"] = {s: load_dataset(s).fingerprint for s in sets}
     folder = root / ".partial" / name / config_hash(values)
     with _alone(folder.with_suffix(".lock")) as waited:
