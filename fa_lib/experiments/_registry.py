@@ -46,9 +46,10 @@ class Experiment(Protocol):
     except the device. It may check ranges in `__post_init__`; types are checked by `run`.
     `PROFILES` has smoke, quick and paper.
 
-    `data_sets` names those used, `dataset` among them if any. `pieces` is quick and gives the same list for the same
-    config. `run_piece` returns a tidy table of plain columns, one of them `seed`, the same columns
-    for every piece; it may call its last argument with the number of network-steps just done.
+    `data_sets` names those used, `dataset` among them if any. `pieces` is quick and gives the same
+    list for the same config. `run_piece` returns a tidy table of plain columns, one of them `seed`,
+    the same columns for every piece; it may call its last argument with the number of network-steps
+    just done.
     """
 
     TITLE: str
