@@ -104,6 +104,19 @@ def test_pieces_of_other_numerics_are_computed_again(
     assert computed(tmp_path)[3:] == ["count-10", "count-20", "count-30"]
 
 
+def test_an_edit_that_leaves_the_numbers_alone_keeps_the_pieces_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_before_the_last_piece(monkeypatch)
+    before = results.package_fingerprint()
+    monkeypatch.setattr(results, "package_fingerprint", lambda: "edited")
+    code = run("tiny", "quick").provenance["code"]
+    assert computed(tmp_path)[3:] == ["count-30"]
+    first, second = code.split(" and ")
+    assert first.endswith(f"+{before}")
+    assert second.endswith("+edited")
+
+
 def test_recompute_starts_from_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stop_before_the_last_piece(monkeypatch)
     run("tiny", "quick", recompute=True)

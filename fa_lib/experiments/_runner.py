@@ -53,8 +53,9 @@ def run(
         progress: show a bar; None shows it at a terminal and in a notebook.
         **overrides: other values for the profile's settings, such as `dataset="digits"`.
 
-    Finished pieces are stored as they come: the same call resumes a run that was stopped, on the
-    same code, versions and device. While another process computes the same, this one waits for it.
+    Finished pieces are stored as they come: the same call resumes a run that was stopped, as long
+    as NUMERICS and the data are the same; the provenance then names every code, version and device
+    that had a part in it. While another process computes the same, this one waits for it.
 
     Raises:
         ValueError: an unknown experiment, profile, setting or device, or a value out of range.
@@ -82,7 +83,7 @@ def run(
             return found
         if recompute:
             shutil.rmtree(folder, ignore_errors=True)
-        table, seconds = _compute(experiment, config, place, folder, circumstances, progress)
+        table, facts = _compute(experiment, config, place, folder, circumstances, progress)
         own = settings(experiment.PROFILES[profile])
         command = ["fa-lib", "run", name, "--profile", profile, *arguments(values, own)]
         provenance = {
@@ -92,8 +93,9 @@ def run(
             "config": values,
             "config_hash": config_hash(values),
             **circumstances,
+            **_over_pieces([piece["circumstances"] for piece in facts]),
             "seeds": values["seeds"],
-            "seconds": round(seconds, 3),
+            "seconds": round(sum(piece["seconds"] for piece in facts), 3),
             "date": results.now(),
             "command": shlex.join(command),
         }
@@ -120,8 +122,8 @@ def _compute(
     folder: Path,
     circumstances: dict[str, Any],
     progress: bool | None,
-) -> tuple[pd.DataFrame, float]:
-    """The table of all pieces and the seconds they took, whether now or in a run before."""
+) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    """The table of all pieces, and the facts of each: its circumstances and seconds."""
     pieces = list(experiment.pieces(config))
     if len({piece.name for piece in pieces}) < len(pieces):
         raise ValueError("Two pieces of the experiment have the same name.")
@@ -148,14 +150,22 @@ def _compute(
     tables = [done[piece.name][0] for piece in pieces]
     if any(list(table.columns) != list(tables[0].columns) for table in tables):
         raise ValueError("The tables of the experiment's pieces differ in their columns.")
-    seconds = sum(facts["seconds"] for _, facts in done.values())
-    return pd.concat(tables, ignore_index=True), seconds
+    return pd.concat(tables, ignore_index=True), [done[piece.name][1] for piece in pieces]
+
+
+def _over_pieces(circumstances: Sequence[dict[str, Any]]) -> dict[str, str | None]:
+    """What may differ between pieces without their numbers differing: every value there was."""
+    merged: dict[str, str | None] = {}
+    for key in ("code", "torch", "python", "device", "rules"):
+        values = dict.fromkeys(c[key] for c in circumstances if c[key] is not None)
+        merged[key] = " and ".join(values) or None
+    return merged
 
 
 def _finished(
     folder: Path, pieces: Sequence[Piece], circumstances: dict[str, Any]
 ) -> dict[str, tuple[pd.DataFrame, dict[str, Any]]]:
-    """The stored pieces of a run that was stopped, by name; those of other code are left out."""
+    """The stored pieces of a run that was stopped, by name; those of other numerics left out."""
     done, unusable = {}, 0
     for piece in pieces:
         try:
@@ -163,14 +173,15 @@ def _finished(
         except BadResult as bad:
             unusable += bad.state != "missing"
             continue
-        if facts.get("circumstances") == circumstances:
+        made_by = facts.get("circumstances", {})
+        if all(made_by.get(key) == circumstances[key] for key in ("numerics", "data_fingerprints")):
             done[piece.name] = table, facts
         else:
             unusable += 1
     if unusable:
         text = (
             f"{unusable} finished piece(s) of an earlier run are computed again: they are damaged, "
-            "or were made by other code, versions or data, or on another device."
+            "or were made from other data or by code that gave other numbers."
         )
         warnings.warn(text, StoreWarning, stacklevel=4)
     return done
