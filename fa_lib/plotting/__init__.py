@@ -1,0 +1,31 @@
+"""Figures: one style, one meaning for each colour, a function for each panel.
+
+`use_style()` once, then every panel is a function of an experiment's table and an axis. The colours
+are those of `COLORS`; bands and bars are 95 % intervals over seeds.
+"""
+
+from fa_lib.plotting._fig1 import (
+    plot_angles,
+    plot_cross_entropy,
+    plot_equal_norm,
+    plot_input_conditions,
+    plot_longer_training,
+)
+from fa_lib.plotting._schematics import draw_biology, draw_noise_batch, draw_pathways
+from fa_lib.plotting._style import COLORS, format_interval, mean_and_band, panel_title, use_style
+
+__all__ = [
+    "COLORS",
+    "draw_biology",
+    "draw_noise_batch",
+    "draw_pathways",
+    "format_interval",
+    "mean_and_band",
+    "panel_title",
+    "plot_angles",
+    "plot_cross_entropy",
+    "plot_equal_norm",
+    "plot_input_conditions",
+    "plot_longer_training",
+    "use_style",
+]
