@@ -136,9 +136,7 @@ def fit(
     evaluated = {} if test is None else test if isinstance(test, Mapping) else {"test": test}
     for part in (split, *evaluated.values()):
         if not isinstance(part, Split):
-            raise TypeError(
-                f"Data must be a Split such as data.train, got a {type(part).__name__}."
-            )
+            raise TypeError(f"Data must be a Split such as data.train, got {type(part).__name__}.")
     per_epoch = math.ceil(len(split) / _checks.positive_int(batch_size, "batch_size"))
     if steps is None:
         steps = _checks.non_negative_int(epochs, "epochs") * per_epoch
