@@ -126,20 +126,43 @@ def run(
 @app.command()
 def experiments() -> None:
     """List the experiments, their profiles, what these cost, and which are stored."""
-    from fa_lib import results
-    from fa_lib.experiments import get_experiment, list_experiments
-    from fa_lib.experiments._config import settings
+    from fa_lib.experiments import get_experiment, list_experiments, stored_result
 
     for name in list_experiments():
         experiment = get_experiment(name)
         typer.echo(f"{name}: {experiment.TITLE}")
         for profile, config in experiment.PROFILES.items():
             cost = sum(piece.cost for piece in experiment.pieces(config))
-            found = results.load(name, profile, settings(config))
+            found = stored_result(name, profile)
             took = f"stored: {found.provenance['seconds']:.0f} s on " if found else "not stored"
             where = found.provenance["device"] if found else ""
             text = f"{len(config.seeds)} seeds, {cost:,.0f} network-steps; {took}{where}"
             typer.echo(f"  {profile:<6} {text}")
+
+
+@app.command()
+def claims(
+    claim: Annotated[str | None, typer.Option(help="Only this one, for example C2.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, with the rules.")] = False,
+) -> None:
+    """Judge the paper's claims by the stored paper-profile results."""
+    import dataclasses
+    import json
+
+    from fa_lib.claims import judge_stored, verdict_table
+
+    verdicts, missing = judge_stored([claim] if claim else None)
+    for name in missing:
+        typer.echo(f"{name} is not measured yet: fa-lib run {name} --profile paper", err=True)
+    if as_json:
+        rows = json.loads(verdict_table(verdicts).to_json(orient="records"))
+        rules = {v.claim.id: dataclasses.asdict(v.claim) for v in verdicts}
+        typer.echo(json.dumps([row | {"rule": rules[row["claim"]]} for row in rows], indent=1))
+        return
+    for verdict in verdicts:
+        typer.echo(f"{verdict.claim.id} {verdict.outcome}: {verdict.claim.statement}")
+        for row in verdict.settings:
+            typer.echo(f"  {row.setting} (n = {row.n}) {row.verdict}: {row.note}")
 
 
 @data_app.command("list")

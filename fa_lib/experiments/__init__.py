@@ -6,7 +6,7 @@ pieces, run_piece) and give it a line in the registry.
 
 from fa_lib.experiments._check import Status, check
 from fa_lib.experiments._registry import Experiment, Piece, get_experiment, list_experiments
-from fa_lib.experiments._runner import run
+from fa_lib.experiments._runner import run, stored_result
 
 __all__ = [
     "Experiment",
@@ -16,4 +16,5 @@ __all__ = [
     "get_experiment",
     "list_experiments",
     "run",
+    "stored_result",
 ]

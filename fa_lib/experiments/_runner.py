@@ -104,6 +104,12 @@ def run(
     return result
 
 
+def stored_result(name: str, profile: str) -> Result | None:
+    """A profile's own result if it is stored and fit for use; nothing is computed."""
+    config = configure(get_experiment(name), name, profile, None, {})
+    return _load(name, profile, settings(config))
+
+
 def _load(name: str, stored_as: str, values: dict[str, Any]) -> Result | None:
     """The stored result, unless the reader's own arrays it was computed from have changed since."""
     found = results.load(name, stored_as, values)
