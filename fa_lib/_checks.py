@@ -22,8 +22,9 @@ def choice(value: str, allowed: Iterable[str], what: str) -> str:
     names = sorted(allowed)
     if value in names:
         return value
-    close = difflib.get_close_matches(str(value).lower(), names, n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    spelt = {name.lower(): name for name in names}
+    close = difflib.get_close_matches(str(value).lower(), spelt, n=1, cutoff=0.5)
+    hint = f" Did you mean {spelt[close[0]]!r}?" if close else ""
     raise ValueError(f"Unknown {what} {value!r}.{hint} Allowed: {', '.join(names)}.")
 
 
