@@ -465,6 +465,20 @@ def test_an_undefined_angle_warns_once_and_is_kept_as_nan(small_chunks: None) ->
     assert list(angles.columns) == SEEDS
 
 
+def test_a_centered_angle_is_undefined_below_one_percent_of_a_he_normal_norm() -> None:
+    net = make()  # seven hidden units, four classes: He variance 2 / 7, three degrees of freedom
+    he_norm = math.sqrt(2 / 7 * 7 * 3)
+    readout = net.weights[-1]
+    readout -= readout.mean(dim=1, keepdim=True)
+    for i, share in enumerate((0.0099, 0.0101, 1.0)):
+        readout[i] *= share * he_norm / readout[i].norm()
+    readout += 5.0  # a common mean, as large as may be, does not count
+    with pytest.warns(UserWarning, match=r"undefined.* for seed\(s\) 4:"):
+        history = pretrain(net, steps=0)
+    assert history["centered_alignment_angle_w3"].loc[0].isna().tolist() == [True, False, False]
+    assert history["alignment_angle_w3"].notna().all(axis=None)
+
+
 # Divergence, interruption, threads
 
 
