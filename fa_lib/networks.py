@@ -107,7 +107,7 @@ class MLP:
         """He-normal matrices for every layer and seed, drawn on the CPU in float32."""
         layers = []
         for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(self.sizes)):
-            stack = torch.empty(len(self.seeds), fan_out, fan_in)
+            stack = torch.empty(len(self.seeds), fan_out, fan_in, dtype=torch.float32)
             for matrix, seed in zip(stack, self.seeds, strict=True):
                 generator = _streams.generator(seed, stream, layer)
                 matrix.normal_(0.0, he_std(fan_in), generator=generator)

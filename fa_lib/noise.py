@@ -73,7 +73,7 @@ class NoiseStream:
         self.classes = classes
         self._dtype = dtype
         keys = [_streams.stream_key(seed, "noise") for seed in seeds]
-        self._x = torch.empty(len(seeds), *shape, device=device)
+        self._x = torch.empty(len(seeds), *shape, device=device, dtype=torch.float32)
         if noise.target == "labels":
             self._y = torch.empty(len(seeds), shape[0], device=device, dtype=torch.int64)
         else:

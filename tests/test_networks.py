@@ -285,3 +285,14 @@ def test_training_does_not_change_feedback() -> None:
     pretrain(net, steps=3, noise=Noise("uniform"))
     fit(net, data(), epochs=1)
     assert all(torch.equal(a, b) for a, b in zip(net.feedback, before, strict=True))
+
+
+def test_the_draws_do_not_depend_on_torchs_default_dtype() -> None:
+    single = MLP([5, 4, 3], rule="fa", seeds=[7], device="cpu")
+    torch.set_default_dtype(torch.float64)
+    try:
+        double = MLP([5, 4, 3], rule="fa", seeds=[7], device="cpu")
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert double.weights[0].dtype == torch.float32
+    assert torch.equal(single.weights[0], double.weights[0])
