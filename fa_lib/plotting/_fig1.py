@@ -46,7 +46,9 @@ def plot_cross_entropy(ax: Axes, table: pd.DataFrame, *, classes: int = 10) -> N
     widths = list(dict.fromkeys(rows["width"]))
     for width, dashes in zip(widths, ("-", "--", ":"), strict=False):
         by_fa = rows[(rows["width"] == width) & (rows["rule"] == "fa")]
-        mean_and_band(ax, by_fa, label=f"FA on noise, width {width}", color=COLORS["FAN"], ls=dashes)
+        mean_and_band(
+            ax, by_fa, label=f"FA on noise, width {width}", color=COLORS["FAN"], ls=dashes
+        )
     by_bp = rows[(rows["width"] == widths[0]) & (rows["rule"] == "bp")]
     mean_and_band(ax, by_bp, label=f"BP on noise, width {widths[0]}", color=COLORS["BPN"])
     floor = CLAIMS["C1"].limits["floor"]

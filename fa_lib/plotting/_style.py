@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import sys
 from pathlib import Path
@@ -32,9 +33,9 @@ COLORS = {
 def use_style() -> None:
     """Set the book's style; in a notebook, figures become SVGs that repeat byte for byte."""
     plt.style.use(str(Path(__file__).parents[1] / "paper.mplstyle"))
-    # Only where a kernel has set up inline figures: elsewhere there is nothing to configure.
-    inline = sys.modules.get("matplotlib_inline.backend_inline")
-    if inline is not None:
+    ipython = sys.modules.get("IPython")
+    if ipython and hasattr(ipython.get_ipython(), "kernel"):
+        inline = importlib.import_module("matplotlib_inline.backend_inline")
         inline.set_matplotlib_formats("svg", metadata={"Date": None})
 
 
