@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from fa_lib import training
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _keep_out_of_the_checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -27,6 +29,20 @@ def results_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "results"
     monkeypatch.setenv("FA_RESULTS_ROOT", str(root))
     return root
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def small_chunks(two_threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads, and room for a single network in a chunk."""
+    monkeypatch.setattr(training, "CHUNK_BYTES", 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
