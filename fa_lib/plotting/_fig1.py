@@ -67,7 +67,7 @@ def plot_cross_entropy(ax: Axes, table: pd.DataFrame, *, classes: int = 10) -> N
     ax.set_ylabel("cross-entropy on fresh noise (nats)")
     low, high = ax.get_ylim()
     ax.set_ylim(min(low, chance - 0.14 * (high - chance)), high)
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 0.2))
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 0.16))
 
 
 def plot_angles(ax: Axes, table: pd.DataFrame, *, width: int | None = None) -> None:

@@ -91,8 +91,8 @@ def draw_noise_batch(
         images: how many of each batch to show.
     """
     noise = noise or Noise()
-    side = 28
-    stream = NoiseStream(noise, [seed], (images, side * side), classes, torch.device("cpu"))
+    side, batch = 28, 64  # the batch that `pretrain` draws, of which the first few are shown
+    stream = NoiseStream(noise, [seed], (batch, side * side), classes, torch.device("cpu"))
     for row, step in enumerate((0, 1)):
         x, y = stream(step)
         top = -1.5 * row

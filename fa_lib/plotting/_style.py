@@ -21,10 +21,10 @@ __all__ = ["COLORS", "format_interval", "mean_and_band", "panel_title", "use_sty
 # What a colour means, everywhere in the book. Readers with any of the common colour-vision
 # deficiencies can tell them apart (a test computes it); controls are lighter, chance is grey.
 COLORS = {
-    "BP": "#1F5FA8",
+    "BP": "#2C3E9B",
     "FA": "#D55E00",
-    "FAN": "#00694B",  # feedback alignment with noise training
-    "BPN": "#5C9BD6",  # noise training by backpropagation, a control
+    "FAN": "#00785A",  # feedback alignment with noise training
+    "BPN": "#6FA8DC",  # noise training by backpropagation, a control
     "null": "#B3B3B3",  # what chance gives: random matrices, ln C
     "ink": "#222222",
 }
