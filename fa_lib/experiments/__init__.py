@@ -5,6 +5,7 @@ pieces, run_piece) and give it a line in the registry.
 """
 
 from fa_lib.experiments._check import Status, check
+from fa_lib.experiments._gather import gather
 from fa_lib.experiments._registry import Experiment, Piece, get_experiment, list_experiments
 from fa_lib.experiments._runner import run, stored_result
 
@@ -13,6 +14,7 @@ __all__ = [
     "Piece",
     "Status",
     "check",
+    "gather",
     "get_experiment",
     "list_experiments",
     "run",
