@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from fa_lib.batch.command import batch, collect
+
 # What needs torch is imported in the commands, so that help comes at once.
 
 _KEPT = {"name", "profile", "device", "seeds", "recompute", "progress"}
@@ -29,6 +31,8 @@ data_app = typer.Typer(no_args_is_help=True, help="Data sets: which there are, a
 results_app = typer.Typer(no_args_is_help=True, help="Stored results: list and check them.")
 app.add_typer(data_app, name="data")
 app.add_typer(results_app, name="results")
+app.command()(batch)
+app.command()(collect)
 
 
 def _version(asked: bool) -> None:

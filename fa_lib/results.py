@@ -151,6 +151,8 @@ def load(experiment: str, name: str, config: Mapping[str, Any]) -> Result | None
         try:
             found = read(folder, name)
             require_config(found, config)
+            if os.environ.get("FA_RESULTS_KEEP") and root != write_root():
+                save(found.table, found.provenance)  # so that a batch's job holds all it shows
             return found
         except BadResult as bad:
             if bad.state != "missing":
