@@ -47,6 +47,9 @@ def start(*words: object, environment: Mapping[str, str] | None = None) -> subpr
 
 def batch(*words: object, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
     """Run `fa-lib batch` to its end; returns its exit status and all that it printed."""
-    process = start("fa_lib.cli", "batch", *words, environment=environment)
-    output, _ = process.communicate(timeout=300)
+    with start("fa_lib.cli", "batch", *words, environment=environment) as process:
+        try:
+            output, _ = process.communicate(timeout=300)
+        finally:
+            process.kill()
     return process.returncode, output

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -97,6 +98,7 @@ def slurm_cluster(
         worker_extra_args=["--nthreads", "1"],
         job_extra_directives=list(directives),
         job_name="fa-lib-batch",
+        death_timeout=600,
         security=Security() if encrypted else None,
         protocol="tls://" if encrypted else "tcp://",
         scheduler_options={"host": host or LOOPBACK, "dashboard_address": f"{host or LOOPBACK}:0"},
@@ -106,10 +108,22 @@ def slurm_cluster(
 
 @contextlib.contextmanager
 def slurm(cluster: Any, workers: int) -> Iterator[Client]:
-    """So many SLURM jobs, and a client of their cluster."""
+    """So many SLURM jobs, those that end early replaced, and a client of their cluster."""
+    finished = threading.Event()
+
+    def keep_up() -> None:
+        while not finished.wait(30):
+            cluster.scale(jobs=workers)
+
     with cluster, Client(cluster) as client:
         cluster.scale(jobs=workers)
-        yield client
+        keeper = threading.Thread(target=keep_up, daemon=True)
+        keeper.start()
+        try:
+            yield client
+        finally:
+            finished.set()
+            keeper.join()
 
 
 def _quiet() -> None:

@@ -21,6 +21,7 @@ from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
 KERNEL_LOG = "kernel.log"  # what the kernel's process itself says, as when it crashes
+_PATIENCE = 600  # seconds to wait for a kernel that has too little of a busy machine
 
 
 class _Engine(NBClientEngine):
@@ -37,7 +38,9 @@ class _Engine(NBClientEngine):
         folder: Path,
         **_: Any,
     ) -> Any:
-        client = PapermillNotebookClient(nb_man, km=manager)
+        client = PapermillNotebookClient(
+            nb_man, km=manager, startup_timeout=_PATIENCE, iopub_timeout=_PATIENCE
+        )
         with open(folder / KERNEL_LOG, "wb") as log:
             return client.execute(
                 env=dict(environment), cwd=str(folder), stdout=log, stderr=log, cleanup_kc=True
@@ -86,12 +89,13 @@ def execute(
             )
         except PapermillExecutionError as error:
             return "error", " ".join(f"{error.ename}: {error.evalue}".split())
-        except (DeadKernelError, RuntimeError) as error:
+        except (DeadKernelError, TimeoutError, RuntimeError) as error:
             if "timeout" in ended:
                 return "timeout", f"it took more than {timeout:g} s"
             if "stopped" in ended:
                 return "stopped", "the batch was stopped"
-            return "died", f"the kernel died, perhaps for want of memory ({error})"
+            text = " ".join(str(error).split())
+            return "died", f"the kernel died, perhaps for want of memory ({text})"
     return "ok", ""
 
 
