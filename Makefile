@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_EXTRA)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv book test lab lint clean set-repo
+.PHONY: help venv book test lab lint hero clean set-repo
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ lab: venv  ## open the chapters in JupyterLab
 
 lint: .venv/installed-dev  ## check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+hero: venv  ## redraw the README's figure from the stored result
+	@$(BIN)/python book/_ext/draw_hero.py
 
 clean:  ## remove what was built; .venv and the stored results stay
 	rm -rf _build dist .pytest_cache .hypothesis .ruff_cache .mypy_cache
