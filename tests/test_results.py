@@ -81,7 +81,7 @@ def test_load_gives_back_the_table(results_root: Path) -> None:
     results.save(table(), facts())
     loaded = results.load("fig1", "quick", CONFIG)
     pd.testing.assert_frame_equal(loaded.table, table())
-    assert results.load("fig1", "paper", CONFIG) is None
+    assert results.load("fig1", "never-stored", CONFIG) is None
 
 
 def test_the_same_table_gives_the_same_small_file(results_root: Path) -> None:
