@@ -103,6 +103,7 @@ PROFILES = {
         fresh_inputs=2000,
         means=(-1.0, 0.0, 1.0),
         stds=(0.5, 1.0, 2.0),
+        distributions=("normal", "bernoulli"),
         grid_steps=2500,
         grid_seeds=3,
         norm_seeds=2,
