@@ -128,4 +128,5 @@ def slurm(cluster: Any, workers: int) -> Iterator[Client]:
 
 def _quiet() -> None:
     """What Dask logs of lost workers and connections, the batch says itself."""
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):  # Dask gives both levels of their own
+        logging.getLogger(name).setLevel(logging.CRITICAL)
