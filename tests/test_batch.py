@@ -171,7 +171,7 @@ def gone(processes: list[psutil.Process]) -> bool:
 
 def test_resume_after_sigkill_of_the_client_and_after_ctrl_c(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    source = f"import time; time.sleep(0.5); print(X, file=open({str(log)!r}, 'a'))"
+    source = f"import time; time.sleep(2); print(X, file=open({str(log)!r}, 'a'))"
     notebook = write_notebook(tmp_path / "slow.ipynb", source)
     out = tmp_path / "runs"
     words = ["fa_lib.cli", "batch", notebook, "-p", "X=0,1,2,3,4,5,6,7,8,9", "--out", out]
