@@ -92,7 +92,7 @@ def test_an_estimate_comes_from_what_jobs_took(tmp_path: Path, jobs: list[grid.J
     assert report.estimate(jobs, states, 2) == "time unknown until a first job has run"
     chapter = grid.Job("a", "chapter.ipynb", "", "", {"PROFILE": "smoke"})
     unknown = {"a": records.State("new")}
-    assert report.estimate([chapter], unknown, 1) == "about at most 20 s on 1 worker(s)"
+    assert report.estimate([chapter], unknown, 1) == "at most 20 s on 1 worker(s)"
 
 
 def test_tables_are_collected_with_their_parameters(tmp_path: Path, jobs: list[grid.Job]) -> None:

@@ -36,8 +36,8 @@ def estimate(jobs: Sequence[Job], states: Mapping[str, State], workers: int) -> 
             return "time unknown until a first job has run"
         bounded |= not times
         total += times[len(times) // 2] if times else budget or 0.0
-    most = "at most " if bounded else ""
-    return f"about {most}{duration(total / workers)} on {workers} worker(s)"
+    how = "at most" if bounded else "about"
+    return f"{how} {duration(total / workers)} on {workers} worker(s)"
 
 
 def duration(seconds: float) -> str:
