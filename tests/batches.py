@@ -1,6 +1,7 @@
 """Small notebooks for the tests of batches, and the command in a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -33,7 +34,10 @@ def write_notebook(path: Path, *sources: str, parameters: str = PARAMETERS) -> P
 
 
 def start(*words: object, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    """Start `python -m ...` as the leader of a process group, as a shell would."""
+    """Start `python -m ...` as the leader of a process group, as a shell would.
+
+    It heeds Ctrl-C even when these tests run in the background, which hands down to ignore it.
+    """
     return subprocess.Popen(
         [sys.executable, "-m", *map(str, words)],
         env={**os.environ, **(environment or {})},
@@ -42,6 +46,7 @@ def start(*words: object, environment: Mapping[str, str] | None = None) -> subpr
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
