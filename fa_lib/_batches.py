@@ -15,14 +15,18 @@ __all__ = ["DataBatches"]
 
 
 class DataBatches:
-    """The batch of each step for N networks; the order is a function of (seed, epoch)."""
+    """The batch of each step for N networks; the order is a function of (seed, epoch).
 
-    def __init__(self, net: MLP, split: Split, batch_size: int) -> None:
+    `rows`: each network's training examples, indices into the split [N, n].
+    """
+
+    def __init__(self, net: MLP, split: Split, rows: Tensor, batch_size: int) -> None:
         self._seeds = net.seeds
         self._x = split.x.to(net.dtype)
         self._y = split.y
+        self._rows = rows
         self._batch = batch_size
-        self._per_epoch = math.ceil(len(split) / batch_size)
+        self._per_epoch = math.ceil(rows.shape[1] / batch_size)
         self._epoch = -1
         self._order = torch.empty(0)
         self._inputs: dict[int, Tensor] = {}
@@ -32,10 +36,12 @@ class DataBatches:
         if epoch != self._epoch:
             self._epoch = epoch
             orders = [
-                torch.randperm(len(self._y), generator=_streams.generator(seed, "order", epoch))
+                torch.randperm(
+                    self._rows.shape[1], generator=_streams.generator(seed, "order", epoch)
+                )
                 for seed in self._seeds
             ]
-            self._order = torch.stack(orders).to(self._y.device)
+            self._order = self._rows.gather(1, torch.stack(orders).to(self._y.device))
         rows = self._order[:, batch * self._batch : (batch + 1) * self._batch]
         size = rows.shape[1]
         if size not in self._inputs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -15,9 +15,18 @@ from fa_lib import _checks
 from fa_lib.metrics import angle_between, centered_norm
 from fa_lib.networks import MLP, cross_entropy, he_std
 
-__all__ = ["DivergenceError", "History", "Measure", "Recorder", "record_steps"]
+__all__ = ["DivergenceError", "History", "Measure", "MeasureAt", "Recorder", "record_steps"]
 
 Measure = Callable[[MLP], Tensor]
+
+
+@dataclass(frozen=True)
+class MeasureAt:
+    """A costly measure, taken at some of the recorded steps only."""
+
+    steps: Collection[int]
+    function: Measure
+
 
 # A readout whose centred norm is below this share of a He-normal one's has no direction to speak
 # of (protocol of the verdicts, "Centring").
@@ -83,7 +92,7 @@ class Recorder:
     def __init__(
         self,
         seeds: tuple[int, ...],
-        measure: Mapping[str, Measure] | None,
+        measure: Mapping[str, Measure | MeasureAt] | None,
         *,
         also: Callable[[MLP], dict[str, Tensor]] | None = None,
         first_step: int = 0,
@@ -95,8 +104,11 @@ class Recorder:
         self._records: list[tuple[tuple[int, ...], int, dict[str, Tensor]]] = []
         self._lock = threading.Lock()
 
-    def record(self, net: MLP, step: int, x: Tensor, y: Tensor) -> None:
+    def record(self, net: MLP, step: int, x: Tensor, y: Tensor) -> dict[str, Tensor]:
         """Record every metric of these networks before they learn from the batch x, y.
+
+        Returns:
+            What was recorded, metric -> [N] values.
 
         Raises:
             DivergenceError: a loss that is not finite.
@@ -107,6 +119,10 @@ class Recorder:
         if self._also is not None:
             values |= self._also(net)
         for name, function in self._measure.items():
+            if isinstance(function, MeasureAt):
+                if step not in function.steps:
+                    continue
+                function = function.function
             # A copy: a measure may give a view on weights that go on changing.
             values[name] = torch.as_tensor(function(net)).detach().clone()
             if tuple(values[name].shape) != (len(net),):
@@ -120,6 +136,7 @@ class Recorder:
         if not finite.all():
             lost = [seed for seed, ok in zip(net.seeds, finite.tolist(), strict=True) if not ok]
             raise DivergenceError(lost, self._first_step + step)
+        return values
 
     def history(self) -> History:
         """All records so far, by network, metric and step."""

@@ -1,44 +1,26 @@
-"""Training: random noise first (`pretrain`), then data (`fit`), for all networks of an MLP.
-
-A step is the same in both: a batch, the rule's update directions, an optimiser step. Networks are
-independent, so on the CPU the stack is split into chunks that stay in cache, each trained from its
-first step to its last by one of as many threads as torch may use; on a GPU the stack is one chunk.
-"""
+"""Training: random noise first (`pretrain`), then data (`fit`), for all networks of an MLP."""
 
 from __future__ import annotations
 
 import copy
-import itertools
 import math
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from fa_lib import _checks
 from fa_lib._batches import DataBatches
-from fa_lib._progress import progress_bar
+from fa_lib._engine import Batches, Schedule, StopWhen, train
 from fa_lib.data import Dataset, Split
-from fa_lib.history import DivergenceError, History, Measure, Recorder, record_steps
+from fa_lib.history import DivergenceError, History, Measure, MeasureAt, Recorder, record_steps
 from fa_lib.metrics import evaluate
 from fa_lib.networks import MLP
 from fa_lib.noise import Noise, NoiseStream
 
 __all__ = ["DivergenceError", "History", "fit", "meta_loss", "pretrain"]
 
-Batches = Callable[[int], tuple[Tensor, Tensor]]
-
-OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 STANDARD_NOISE = Noise()
-
-# Bytes of weights, gradients and optimiser state that one CPU thread works on: more falls out of
-# cache, less spends its time on calls (benchmarks/ has the curve).
-CHUNK_BYTES = 12e6
-
-TICK = 100  # steps between two updates of the progress bar
 
 
 def pretrain(
@@ -50,7 +32,7 @@ def pretrain(
     noise: Noise = STANDARD_NOISE,
     optimizer: str = "adam",
     record_every: int | Iterable[int] | None = None,
-    measure: Mapping[str, Measure] | None = None,
+    measure: Mapping[str, Measure | MeasureAt] | None = None,
     progress: bool | None = None,
 ) -> History:
     """Random noise training: every step draws fresh inputs and labels (paper, the method).
@@ -67,7 +49,8 @@ def pretrain(
         record_every: record at every so many steps, or at these very steps; the first and the last
             step are recorded always. Default: about 50 records.
         measure: further metrics to record: name -> function of the networks giving [N] values. It
-            is called with a view on some of the networks at a time, from several threads.
+            is called with a view on some of the networks at a time, from several threads; a
+            `MeasureAt(steps, function)` is called at those of the recorded steps alone.
         progress: show a bar; None shows it at a terminal or in a notebook.
 
     Returns:
@@ -92,7 +75,8 @@ def pretrain(
 
     record_at = record_steps(record_every, steps, default=max(1, steps // 50))
     recorder = Recorder(net.seeds, measure, first_step=start)
-    history = _train(net, batches, steps, lr, optimizer, record_at, recorder, "noise", progress)
+    schedule = Schedule(steps, lr, optimizer, record_at)
+    history = train(net, batches, schedule, recorder, "noise", progress)
     net.noise_steps += steps
     return history
 
@@ -106,9 +90,11 @@ def fit(
     batch_size: int = 64,
     lr: float = 1e-4,
     optimizer: str = "adam",
+    subset: Tensor | None = None,
     test: Split | Mapping[str, Split] | None = None,
     record_every: int | Iterable[int] | None = None,
-    measure: Mapping[str, Measure] | None = None,
+    measure: Mapping[str, Measure | MeasureAt] | None = None,
+    stop_when: StopWhen | None = None,
     progress: bool | None = None,
 ) -> History:
     """Train on data, each network in its own order of the images, drawn anew each epoch.
@@ -118,9 +104,13 @@ def fit(
         split: training data; an epoch's last batch may be smaller.
         epochs, steps: how long; give one of them.
         batch_size, lr, optimizer, measure, progress: as in `pretrain`.
+        subset: each network's own training examples, indices into `split`, int64 [N, n]; None
+            gives all of them to every network.
         test: data to evaluate at every recorded step, recorded as test_loss and test_accuracy; or
             a mapping of names to data, recorded as <name>_loss and <name>_accuracy.
         record_every: as in `pretrain`, in steps. Default: once an epoch.
+        stop_when: early stopping, a function of some of the networks and of what was just recorded
+            of them (metric -> [N] values), called like a measure; True ends their training.
 
     Returns:
         A History whose `step` counts the steps of this call, with the metrics of `pretrain` and
@@ -137,14 +127,17 @@ def fit(
     for part in (split, *evaluated.values()):
         if not isinstance(part, Split):
             raise TypeError(f"Data must be a Split such as data.train, got {type(part).__name__}.")
-    per_epoch = math.ceil(len(split) / _checks.positive_int(batch_size, "batch_size"))
+    rows = _checked_subset(subset, split, net)
+    per_epoch = math.ceil(rows.shape[1] / _checks.positive_int(batch_size, "batch_size"))
     if steps is None:
         steps = _checks.non_negative_int(epochs, "epochs") * per_epoch
     _checks.non_negative_int(steps, "steps")
     evaluated = {name: part.to(net.device) for name, part in evaluated.items()}
-    split = split.to(net.device)
+    split, rows = split.to(net.device), rows.to(net.device)
     for part in (split, *evaluated.values()):
         net.check_fits(part.x, part.y)
+
+    place = {seed: i for i, seed in enumerate(net.seeds)}
 
     def accuracy(part: MLP) -> dict[str, Tensor]:
         values = {}
@@ -153,11 +146,28 @@ def fit(
         return values
 
     def batches(part: MLP) -> Batches:
-        return DataBatches(part, split, batch_size)
+        return DataBatches(part, split, rows[[place[seed] for seed in part.seeds]], batch_size)
 
     record_at = record_steps(record_every, steps, default=per_epoch)
     recorder = Recorder(net.seeds, measure, also=accuracy)
-    return _train(net, batches, steps, lr, optimizer, record_at, recorder, "data", progress)
+    schedule = Schedule(steps, lr, optimizer, record_at, stop_when)
+    return train(net, batches, schedule, recorder, "data", progress)
+
+
+def _checked_subset(subset: Tensor | None, split: Split, net: MLP) -> Tensor:
+    """Rows of the split for each network, int64 [N, n]."""
+    if subset is None:
+        return torch.arange(len(split)).expand(len(net), -1)
+    if not isinstance(subset, Tensor) or subset.dtype != torch.int64:
+        raise TypeError("subset must be a tensor of int64 indices.")
+    if subset.dim() != 2 or len(subset) != len(net) or subset.shape[1] == 0:
+        raise ValueError(f"subset must be [{len(net)}, n] with n > 0, got {list(subset.shape)}.")
+    if subset.min() < 0 or subset.max() >= len(split):
+        raise ValueError(
+            f"subset's indices must lie in 0 to {len(split) - 1}, got {int(subset.min())} to "
+            f"{int(subset.max())}."
+        )
+    return subset
 
 
 def meta_loss(
@@ -192,100 +202,3 @@ def meta_loss(
         )
         total += evaluate(adapted, task.test)[0]
     return total
-
-
-def _train(
-    net: MLP,
-    batches: Callable[[MLP], Batches],
-    steps: int,
-    lr: float,
-    optimizer: str,
-    record_at: Sequence[int],
-    recorder: Recorder,
-    description: str,
-    progress: bool | None,
-) -> History:
-    """Train every chunk of the networks from first step to last; return what was recorded."""
-    _checks.positive_float(lr, "lr")
-    _checks.choice(optimizer, OPTIMIZERS, "optimizer")
-    parts = _chunks(net)
-    threads = torch.get_num_threads()
-    workers = min(threads, len(parts)) if net.device.type == "cpu" else 1
-    stop = threading.Event()
-    bar = progress_bar(len(net) * steps, description, " network-steps", progress)
-
-    def train_part(part: MLP) -> None:
-        try:
-            _train_chunk(part, batches(part), steps, lr, optimizer, record_at, recorder, stop, bar)
-        except BaseException:
-            stop.set()
-            raise
-
-    try:
-        with bar:
-            if workers == 1:
-                for part in parts:
-                    train_part(part)
-            else:
-                with ThreadPoolExecutor(
-                    workers, initializer=torch.set_num_threads, initargs=(threads // workers,)
-                ) as pool:
-                    jobs = [pool.submit(train_part, part) for part in parts]
-                    try:
-                        wait(jobs)
-                    except BaseException:  # Ctrl-C comes here: let the threads end their step
-                        stop.set()
-                        raise
-                for job in jobs:
-                    job.result()
-    except DivergenceError as error:
-        error.history = recorder.history()
-        raise
-    finally:
-        torch.set_num_threads(threads)  # a pool's threads set the number for threads to come
-    return recorder.history()
-
-
-def _train_chunk(
-    net: MLP,
-    next_batch: Batches,
-    steps: int,
-    lr: float,
-    optimizer: str,
-    record_at: Sequence[int],
-    recorder: Recorder,
-    stop: threading.Event,
-    bar: Any,
-) -> None:
-    steps_to_record = iter(record_at)
-    next_record = next(steps_to_record)
-    optimiser = None
-    for step in range(steps + 1):
-        if stop.is_set():
-            return
-        x, y = next_batch(step)
-        if step == next_record:
-            recorder.record(net, step, x, y)
-            next_record = next(steps_to_record, steps)
-        if step == steps:
-            bar.update(len(net) * (steps % TICK))
-            return
-        net.compute_gradients(x, y)
-        if optimiser is None:  # after the first gradients, which it looks for
-            optimiser = OPTIMIZERS[optimizer](net.parameters(), lr=lr, fused=True)
-        optimiser.step()
-        if (step + 1) % TICK == 0:
-            bar.update(len(net) * TICK)
-
-
-def _chunks(net: MLP) -> list[MLP]:
-    """Views on parts of the networks: near CHUNK_BYTES each, as many for every thread."""
-    threads = torch.get_num_threads()
-    if net.device.type != "cpu":
-        return [net]
-    values = sum(p[0].numel() for p in net.parameters())
-    fitting = max(1, round(CHUNK_BYTES / (4 * values * net.weights[0].element_size())))
-    rounds = math.ceil(len(net) / (fitting * threads))
-    count = min(len(net), rounds * threads)
-    edges = [round(i * len(net) / count) for i in range(count + 1)]
-    return [net[a:b] for a, b in itertools.pairwise(edges)]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fa_lib import training
+from fa_lib import _engine
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -42,7 +42,7 @@ def two_threads() -> Iterator[None]:
 @pytest.fixture
 def small_chunks(two_threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two threads, and room for a single network in a chunk."""
-    monkeypatch.setattr(training, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(_engine, "CHUNK_BYTES", 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,8 +10,7 @@ import torch
 from small_networks import SEEDS, SIZES, copies, make, restore, same, split
 from torch import nn
 
-from fa_lib import MLP, History, Noise, Split, _streams, evaluate, fit, pretrain
-from fa_lib import training as training_module
+from fa_lib import MLP, History, Noise, Split, _engine, _streams, evaluate, fit, pretrain
 from fa_lib.noise import NoiseStream
 
 # Against a training loop as one writes it in plain torch, a network at a time
@@ -134,7 +133,7 @@ def train_both_ways(net: MLP) -> tuple[History, History]:
 def test_a_network_learns_the_same_alone_and_among_others(rule: str, small_chunks: None) -> None:
     stack = make(rule, seeds=[7, 1, 4, 0, 9])  # five chunks on two threads
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_module, "CHUNK_BYTES", 1e9)
+        patch.setattr(_engine, "CHUNK_BYTES", 1e9)
         whole, pair = make(rule, seeds=[7, 1, 4, 0, 9]), make(rule, seeds=[9, 4])
         of_whole, of_pair = train_both_ways(whole), train_both_ways(pair)
     of_stack = train_both_ways(stack)

@@ -1,0 +1,152 @@
+"""The loop that `pretrain` and `fit` share: a batch, the rule's update, an optimiser step.
+
+Networks are independent, so on the CPU the stack is split into chunks that stay in cache, each
+trained from its first step to its last by one of as many threads as torch may use; on a GPU the
+stack is one chunk.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fa_lib import _checks
+from fa_lib._progress import progress_bar
+from fa_lib.history import DivergenceError, History, Recorder
+from fa_lib.networks import MLP
+
+__all__ = ["Batches", "Schedule", "StopWhen", "train"]
+
+Batches = Callable[[int], tuple[Tensor, Tensor]]
+StopWhen = Callable[[MLP, Mapping[str, Tensor]], bool]
+
+OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+
+# Bytes of weights, gradients and optimiser state that one CPU thread works on: more falls out of
+# cache, less spends its time on calls (benchmarks/ has the curve).
+CHUNK_BYTES = 24e6
+
+TICK = 100  # steps between two updates of the progress bar
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how to train.
+
+    steps, lr, optimizer: as in `pretrain`.
+    record_at: steps to record at, in order, the first and the last among them.
+    stop_when: asked at every record; True ends the training of those networks.
+    """
+
+    steps: int
+    lr: float
+    optimizer: str
+    record_at: Sequence[int]
+    stop_when: StopWhen | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a rate or an optimiser that is not allowed."""
+        _checks.positive_float(self.lr, "lr")
+        _checks.choice(self.optimizer, OPTIMIZERS, "optimizer")
+
+
+def train(
+    net: MLP,
+    batches: Callable[[MLP], Batches],
+    schedule: Schedule,
+    recorder: Recorder,
+    description: str,
+    progress: bool | None,
+) -> History:
+    """Train every chunk of the networks from first step to last; return what was recorded."""
+    parts = _chunks(net)
+    threads = torch.get_num_threads()
+    workers = min(threads, len(parts)) if net.device.type == "cpu" else 1
+    stop = threading.Event()
+    bar = progress_bar(len(net) * schedule.steps, description, " network-steps", progress)
+
+    def train_part(part: MLP) -> None:
+        try:
+            _train_chunk(part, batches(part), schedule, recorder, stop, bar)
+        except BaseException:
+            stop.set()
+            raise
+
+    try:
+        with bar:
+            if workers == 1:
+                for part in parts:
+                    train_part(part)
+            else:
+                with ThreadPoolExecutor(
+                    workers, initializer=torch.set_num_threads, initargs=(threads // workers,)
+                ) as pool:
+                    jobs = [pool.submit(train_part, part) for part in parts]
+                    try:
+                        wait(jobs)
+                    except BaseException:  # Ctrl-C comes here: let the threads end their step
+                        stop.set()
+                        raise
+                for job in jobs:
+                    job.result()
+    except DivergenceError as error:
+        error.history = recorder.history()
+        raise
+    finally:
+        torch.set_num_threads(threads)  # a pool's threads set the number for threads to come
+    return recorder.history()
+
+
+def _train_chunk(
+    net: MLP,
+    next_batch: Batches,
+    schedule: Schedule,
+    recorder: Recorder,
+    stop: threading.Event,
+    bar: Any,
+) -> None:
+    steps = schedule.steps
+    steps_to_record = iter(schedule.record_at)
+    next_record = next(steps_to_record)
+    optimiser = None
+    for step in range(steps + 1):
+        if stop.is_set():
+            return
+        x, y = next_batch(step)
+        if step == next_record:
+            values = recorder.record(net, step, x, y)
+            if schedule.stop_when is not None and schedule.stop_when(net, values):
+                bar.update(len(net) * (steps - step // TICK * TICK))
+                return
+            next_record = next(steps_to_record, steps)
+        if step == steps:
+            bar.update(len(net) * (steps % TICK))
+            return
+        net.compute_gradients(x, y)
+        if optimiser is None:  # after the first gradients, which it looks for
+            make = OPTIMIZERS[schedule.optimizer]
+            optimiser = make(net.parameters(), lr=schedule.lr, fused=True)
+        optimiser.step()
+        if (step + 1) % TICK == 0:
+            bar.update(len(net) * TICK)
+
+
+def _chunks(net: MLP) -> list[MLP]:
+    """Views on parts of the networks: near CHUNK_BYTES each, as many for every thread."""
+    threads = torch.get_num_threads()
+    if net.device.type != "cpu":
+        return [net]
+    values = sum(p[0].numel() for p in net.parameters())
+    fitting = max(1, round(CHUNK_BYTES / (4 * values * net.weights[0].element_size())))
+    rounds = math.ceil(len(net) / (fitting * threads))
+    count = min(len(net), rounds * threads)
+    edges = [round(i * len(net) / count) for i in range(count + 1)]
+    return [net[a:b] for a, b in itertools.pairwise(edges)]
