@@ -251,16 +251,71 @@ def lab(rgb):
 
 @pytest.mark.parametrize("vision", VISION)
 def test_colours_can_be_told_apart(vision):
+    """The colour distance is CIE 1976, where 2 is just visible; controls have dashes besides."""
     seen = {name: lab(np.array(VISION[vision]) @ linear(c)) for name, c in plotting.COLORS.items()}
+    strong = {*plotting.MAIN_ARMS, "ink"}
     for one, other in itertools.combinations(seen, 2):
-        assert np.linalg.norm(seen[one] - seen[other]) > 20, (one, other)  # CIE 1976; 2 is visible
+        enough = 20 if {one, other} & strong else 10
+        assert np.linalg.norm(seen[one] - seen[other]) > enough, (one, other)
 
 
-@pytest.mark.parametrize("name", sorted(set(plotting.COLORS) - {"null", "BPN"}))
-def test_lines_stand_out_from_the_ground(name):
-    """The contrast that WCAG 2.1 asks of graphics (1.4.11); the lighter ones fill areas, dots."""
+def test_controls_differ_in_more_than_colour():
+    controls = [arm for name, arm in plotting.ARMS.items() if name not in plotting.MAIN_ARMS]
+    for looks in ({c.dashes for c in controls}, {c.marker for c in controls}):
+        assert len(looks) == len(controls)
+        assert "-" not in looks
+    markers = {arm.marker for arm in plotting.ARMS.values()}
+    assert len(markers) == len(plotting.ARMS)
+
+
+def contrast(name):
     ground = linear(mpl.rcParams["axes.facecolor"]) @ TO_XYZ[1]
-    assert (ground + 0.05) / (linear(plotting.COLORS[name]) @ TO_XYZ[1] + 0.05) >= 3
+    return (ground + 0.05) / (linear(plotting.COLORS[name]) @ TO_XYZ[1] + 0.05)
+
+
+@pytest.mark.parametrize("name", [*plotting.MAIN_ARMS, "Z", "S", "M", "ink"])
+def test_lines_stand_out_from_the_ground(name):
+    """The contrast that WCAG 2.1 asks of graphics (1.4.11); the others stand back by design."""
+    assert contrast(name) >= 3
+
+
+def test_controls_are_lighter_than_every_main_arm():
+    controls = [contrast(name) for name in plotting.ARMS if name not in plotting.MAIN_ARMS]
+    assert min(controls) > 2
+    assert max(controls) < min(contrast(name) for name in plotting.MAIN_ARMS)
+
+
+# -- Arms ------------------------------------------------------------------------------------------
+
+
+def arm_rows(values):
+    """Rows of three arms, not in order; values: arm -> [seeds, steps]."""
+    parts = [rows("data", "loss", v).assign(arm=arm) for arm, v in values.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_arms_are_drawn_in_order_main_ones_strong(ax):
+    frame = arm_rows({"S": [[1, 2, 3], [2, 3, 5]], "BP": [[3, 2, 1]], "FA": [[0, 0, 4], [0, 0, 6]]})
+    assert plotting.arms_in(frame) == ["FA", "BP", "S"]
+    lines = plotting.plot_arms(ax, frame)
+    assert list(lines) == ["FA", "BP", "S"]
+    assert list(lines["FA"].get_ydata()) == [0, 0, 5]
+    assert [line.get_label() for line in lines.values()] == [
+        "FA (n = 2)",
+        "BP (n = 1)",
+        "S: swapped feedback (n = 2)",
+    ]
+    for arm, line in lines.items():
+        assert line.get_color() == plotting.COLORS[arm]
+    assert lines["S"].get_linewidth() < lines["FA"].get_linewidth() == lines["BP"].get_linewidth()
+    assert lines["S"].get_zorder() < lines["FA"].get_zorder()
+
+
+def test_an_undefined_first_value_leaves_a_gap_and_the_band(ax):
+    frame = rows("data", CENTERED, [[np.nan, 80, 70], [np.nan, 82, 74]])
+    line = plotting.mean_and_band(ax, frame, label="Z", color="k")
+    np.testing.assert_array_equal(line.get_ydata(), [np.nan, 81, 72])
+    assert len(ax.collections) == 1
 
 
 def test_files_repeat_byte_for_byte_and_need_no_fonts(tmp_path, table):

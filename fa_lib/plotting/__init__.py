@@ -12,10 +12,25 @@ from fa_lib.plotting._fig1 import (
     plot_longer_training,
 )
 from fa_lib.plotting._schematics import draw_biology, draw_noise_batch, draw_pathways
-from fa_lib.plotting._style import COLORS, format_interval, mean_and_band, panel_title, use_style
+from fa_lib.plotting._style import (
+    ARMS,
+    COLORS,
+    MAIN_ARMS,
+    arm_look,
+    arms_in,
+    format_interval,
+    mean_and_band,
+    panel_title,
+    plot_arms,
+    use_style,
+)
 
 __all__ = [
+    "ARMS",
     "COLORS",
+    "MAIN_ARMS",
+    "arm_look",
+    "arms_in",
     "draw_biology",
     "draw_noise_batch",
     "draw_pathways",
@@ -23,6 +38,7 @@ __all__ = [
     "mean_and_band",
     "panel_title",
     "plot_angles",
+    "plot_arms",
     "plot_cross_entropy",
     "plot_equal_norm",
     "plot_input_conditions",

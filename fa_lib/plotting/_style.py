@@ -6,7 +6,7 @@ import importlib
 import math
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -16,7 +16,19 @@ from numpy.typing import ArrayLike
 
 from fa_lib.claims import mean_interval
 
-__all__ = ["COLORS", "format_interval", "mean_and_band", "panel_title", "use_style"]
+__all__ = [
+    "ARMS",
+    "COLORS",
+    "MAIN_ARMS",
+    "Arm",
+    "arm_look",
+    "arms_in",
+    "format_interval",
+    "mean_and_band",
+    "panel_title",
+    "plot_arms",
+    "use_style",
+]
 
 # What a colour means, everywhere in the book. Readers with any of the common colour-vision
 # deficiencies can tell them apart (a test computes it); controls are lighter, chance is grey.
@@ -24,10 +36,64 @@ COLORS = {
     "BP": "#2C3E9B",
     "FA": "#D55E00",
     "FAN": "#00785A",  # feedback alignment with noise training
+    "Z": "#AA79E7",
+    "S": "#D66AAA",
+    "M": "#C28655",
     "BPN": "#6FA8DC",  # noise training by backpropagation, a control
+    "BPN-FA": "#49C2CE",
+    "U": "#86AA86",
+    "P": "#CEB655",
     "null": "#B3B3B3",  # what chance gives: random matrices, ln C
     "ink": "#222222",
 }
+
+Dashes = str | tuple[float, tuple[float, ...]]
+
+
+class Arm(NamedTuple):
+    """How an arm of the experiments is named and drawn.
+
+    Attributes:
+        name: in a legend.
+        before: what happens before the data phase, in a few words.
+        data: what is particular about the data phase.
+        dashes: of its line; with the marker they tell the controls apart without colour.
+        marker: where an arm is a point.
+    """
+
+    name: str
+    before: str
+    data: str
+    dashes: Dashes
+    marker: str
+
+
+# In the order in which arms are listed and drawn in legends.
+ARMS = {
+    "FA": Arm("FA", "nothing", "FA", "-", "o"),
+    "FAN": Arm("FA with noise", "FA on noise", "FA", "-", "s"),
+    "BP": Arm("BP", "nothing", "BP", "-", "^"),
+    "Z": Arm("Z: zero readout", "readout set to zero", "FA", (0, (5, 1.5)), "v"),
+    "S": Arm("S: swapped feedback", "FA on noise", "FA, with fresh feedback", (0, (2, 1)), "D"),
+    "M": Arm(
+        "M: matched readout",
+        "readout rescaled to the spread it has in FA with noise",
+        "FA",
+        (0, (1, 1)),
+        "P",
+    ),
+    "BPN": Arm("BPN: BP with noise", "BP on noise", "BP", (0, (6, 1.5, 1, 1.5)), "X"),
+    "BPN-FA": Arm("BPN-FA", "BP on noise", "FA", (0, (3, 1.5, 1, 1.5)), "<"),
+    "U": Arm("U: uniform target", "FA on noise inputs, soft target 1/C", "FA", (0, (8, 2)), ">"),
+    "P": Arm(
+        "P: permuted labels",
+        "FA on real images, labels permuted",
+        "FA",
+        (0, (4, 1, 1, 1, 1, 1)),
+        "h",
+    ),
+}
+MAIN_ARMS = ("FA", "FAN", "BP")
 
 
 def use_style() -> None:
@@ -47,6 +113,7 @@ def mean_and_band(
     y: str = "value",
     label: str,
     color: str,
+    opacity: float = 0.2,
     **line: Any,
 ) -> Line2D:
     """Draw the mean of `y` at each `x`, with its 95 % t-interval as a band.
@@ -55,6 +122,7 @@ def mean_and_band(
         frame: a row for each seed and x.
         label: of the line; the number of seeds is added to it.
         color, line: as in `Axes.plot`.
+        opacity: of the band.
 
     Raises:
         ValueError: nothing to draw.
@@ -64,9 +132,41 @@ def mean_and_band(
     rows = [(at, *mean_interval(group)) for at, group in frame.groupby(x)[y]]
     at, mean, low, high = zip(*rows, strict=True)
     (drawn,) = ax.plot(at, mean, color=color, label=f"{label} (n = {seeds_in(frame)})", **line)
-    if not math.isnan(low[0]):  # a single seed has no interval
-        ax.fill_between(at, low, high, color=color, alpha=0.2, linewidth=0)
+    if not all(map(math.isnan, low)):  # a single seed has no interval
+        ax.fill_between(at, low, high, color=color, alpha=opacity, linewidth=0)
     return drawn
+
+
+def arms_in(frame: pd.DataFrame) -> list[str]:
+    """The arms that the rows come from, in the order of `ARMS`."""
+    present = set(frame["arm"])
+    return [arm for arm in ARMS if arm in present]
+
+
+def arm_look(arm: str) -> dict[str, Any]:
+    """Colour, dashes, width and order of an arm's line: main arms strong, controls light."""
+    main = arm in MAIN_ARMS
+    look = {"lw": 2.0, "zorder": 3} if main else {"lw": 1.1, "zorder": 2}
+    return {"color": COLORS[arm], "ls": ARMS[arm].dashes, **look}
+
+
+def plot_arms(
+    ax: Axes, frame: pd.DataFrame, *, x: str = "step", y: str = "value"
+) -> dict[str, Line2D]:
+    """Draw a line with its band for each arm in the rows, main arms strong and controls light.
+
+    Arguments:
+        frame: a row for each arm, seed and x.
+
+    Returns:
+        The lines by arm, in the order of `ARMS`, labelled with the arm's name and its seeds.
+    """
+    lines = {}
+    for arm in arms_in(frame):
+        look = {"opacity": 0.2 if arm in MAIN_ARMS else 0.1, **arm_look(arm)}
+        rows = frame[frame["arm"] == arm]
+        lines[arm] = mean_and_band(ax, rows, x=x, y=y, label=ARMS[arm].name, **look)
+    return lines
 
 
 def seeds_in(frame: pd.DataFrame) -> int:
