@@ -253,19 +253,19 @@ def lab(rgb):
 def test_colours_can_be_told_apart(vision):
     """The colour distance is CIE 1976, where 2 is just visible; controls have dashes besides."""
     seen = {name: lab(np.array(VISION[vision]) @ linear(c)) for name, c in plotting.COLORS.items()}
-    strong = {*plotting.MAIN_ARMS, "ink"}
+    strong = {*plotting.STRONG_ARMS, "ink"}
     for one, other in itertools.combinations(seen, 2):
         enough = 20 if {one, other} & strong else 10
         assert np.linalg.norm(seen[one] - seen[other]) > enough, (one, other)
 
 
 def test_controls_differ_in_more_than_colour():
-    controls = [arm for name, arm in plotting.ARMS.items() if name not in plotting.MAIN_ARMS]
+    controls = [arm for name, arm in plotting.LOOKS.items() if name not in plotting.STRONG_ARMS]
     for looks in ({c.dashes for c in controls}, {c.marker for c in controls}):
         assert len(looks) == len(controls)
         assert "-" not in looks
-    markers = {arm.marker for arm in plotting.ARMS.values()}
-    assert len(markers) == len(plotting.ARMS)
+    markers = {arm.marker for arm in plotting.LOOKS.values()}
+    assert len(markers) == len(plotting.LOOKS)
 
 
 def contrast(name):
@@ -273,16 +273,16 @@ def contrast(name):
     return (ground + 0.05) / (linear(plotting.COLORS[name]) @ TO_XYZ[1] + 0.05)
 
 
-@pytest.mark.parametrize("name", [*plotting.MAIN_ARMS, "Z", "S", "M", "ink"])
+@pytest.mark.parametrize("name", [*plotting.STRONG_ARMS, "Z", "S", "M", "ink"])
 def test_lines_stand_out_from_the_ground(name):
     """The contrast that WCAG 2.1 asks of graphics (1.4.11); the others stand back by design."""
     assert contrast(name) >= 3
 
 
 def test_controls_are_lighter_than_every_main_arm():
-    controls = [contrast(name) for name in plotting.ARMS if name not in plotting.MAIN_ARMS]
+    controls = [contrast(name) for name in plotting.LOOKS if name not in plotting.STRONG_ARMS]
     assert min(controls) > 2
-    assert max(controls) < min(contrast(name) for name in plotting.MAIN_ARMS)
+    assert max(controls) < min(contrast(name) for name in plotting.STRONG_ARMS)
 
 
 # -- Arms ------------------------------------------------------------------------------------------

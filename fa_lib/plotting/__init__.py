@@ -13,9 +13,9 @@ from fa_lib.plotting._fig1 import (
 )
 from fa_lib.plotting._schematics import draw_biology, draw_noise_batch, draw_pathways
 from fa_lib.plotting._style import (
-    ARMS,
     COLORS,
-    MAIN_ARMS,
+    LOOKS,
+    STRONG_ARMS,
     arm_look,
     arms_in,
     format_interval,
@@ -26,9 +26,9 @@ from fa_lib.plotting._style import (
 )
 
 __all__ = [
-    "ARMS",
     "COLORS",
-    "MAIN_ARMS",
+    "LOOKS",
+    "STRONG_ARMS",
     "arm_look",
     "arms_in",
     "draw_biology",

@@ -17,10 +17,10 @@ from numpy.typing import ArrayLike
 from fa_lib.claims import mean_interval
 
 __all__ = [
-    "ARMS",
     "COLORS",
-    "MAIN_ARMS",
-    "Arm",
+    "LOOKS",
+    "STRONG_ARMS",
+    "Look",
     "arm_look",
     "arms_in",
     "format_interval",
@@ -50,50 +50,34 @@ COLORS = {
 Dashes = str | tuple[float, tuple[float, ...]]
 
 
-class Arm(NamedTuple):
-    """How an arm of the experiments is named and drawn.
+class Look(NamedTuple):
+    """How an arm of the experiments is drawn.
 
     Attributes:
         name: in a legend.
-        before: what happens before the data phase, in a few words.
-        data: what is particular about the data phase.
         dashes: of its line; with the marker they tell the controls apart without colour.
         marker: where an arm is a point.
     """
 
     name: str
-    before: str
-    data: str
     dashes: Dashes
     marker: str
 
 
 # In the order in which arms are listed and drawn in legends.
-ARMS = {
-    "FA": Arm("FA", "nothing", "FA", "-", "o"),
-    "FAN": Arm("FA with noise", "FA on noise", "FA", "-", "s"),
-    "BP": Arm("BP", "nothing", "BP", "-", "^"),
-    "Z": Arm("Z: zero readout", "readout set to zero", "FA", (0, (5, 1.5)), "v"),
-    "S": Arm("S: swapped feedback", "FA on noise", "FA, with fresh feedback", (0, (2, 1)), "D"),
-    "M": Arm(
-        "M: matched readout",
-        "readout rescaled to the spread it has in FA with noise",
-        "FA",
-        (0, (1, 1)),
-        "P",
-    ),
-    "BPN": Arm("BPN: BP with noise", "BP on noise", "BP", (0, (6, 1.5, 1, 1.5)), "X"),
-    "BPN-FA": Arm("BPN-FA", "BP on noise", "FA", (0, (3, 1.5, 1, 1.5)), "<"),
-    "U": Arm("U: uniform target", "FA on noise inputs, soft target 1/C", "FA", (0, (8, 2)), ">"),
-    "P": Arm(
-        "P: permuted labels",
-        "FA on real images, labels permuted",
-        "FA",
-        (0, (4, 1, 1, 1, 1, 1)),
-        "h",
-    ),
+LOOKS = {
+    "FA": Look("FA", "-", "o"),
+    "FAN": Look("FA with noise", "-", "s"),
+    "BP": Look("BP", "-", "^"),
+    "Z": Look("Z: zero readout", (0, (5, 1.5)), "v"),
+    "S": Look("S: swapped feedback", (0, (2, 1)), "D"),
+    "M": Look("M: matched readout", (0, (1, 1)), "P"),
+    "BPN": Look("BPN: BP with noise", (0, (6, 1.5, 1, 1.5)), "X"),
+    "BPN-FA": Look("BPN-FA", (0, (3, 1.5, 1, 1.5)), "<"),
+    "U": Look("U: uniform target", (0, (8, 2)), ">"),
+    "P": Look("P: permuted labels", (0, (4, 1, 1, 1, 1, 1)), "h"),
 }
-MAIN_ARMS = ("FA", "FAN", "BP")
+STRONG_ARMS = ("FA", "FAN", "BP")  # the paper's; the others are controls
 
 
 def use_style() -> None:
@@ -138,16 +122,16 @@ def mean_and_band(
 
 
 def arms_in(frame: pd.DataFrame) -> list[str]:
-    """The arms that the rows come from, in the order of `ARMS`."""
+    """The arms that the rows come from, in the order of `LOOKS`."""
     present = set(frame["arm"])
-    return [arm for arm in ARMS if arm in present]
+    return [arm for arm in LOOKS if arm in present]
 
 
 def arm_look(arm: str) -> dict[str, Any]:
     """Colour, dashes, width and order of an arm's line: main arms strong, controls light."""
-    main = arm in MAIN_ARMS
-    look = {"lw": 2.0, "zorder": 3} if main else {"lw": 1.1, "zorder": 2}
-    return {"color": COLORS[arm], "ls": ARMS[arm].dashes, **look}
+    strong = arm in STRONG_ARMS
+    look = {"lw": 2.0, "zorder": 3} if strong else {"lw": 1.1, "zorder": 2}
+    return {"color": COLORS[arm], "ls": LOOKS[arm].dashes, **look}
 
 
 def plot_arms(
@@ -159,13 +143,13 @@ def plot_arms(
         frame: a row for each arm, seed and x.
 
     Returns:
-        The lines by arm, in the order of `ARMS`, labelled with the arm's name and its seeds.
+        The lines by arm, in the order of `LOOKS`, labelled with the arm's name and its seeds.
     """
     lines = {}
     for arm in arms_in(frame):
-        look = {"opacity": 0.2 if arm in MAIN_ARMS else 0.1, **arm_look(arm)}
+        look = {"opacity": 0.2 if arm in STRONG_ARMS else 0.1, **arm_look(arm)}
         rows = frame[frame["arm"] == arm]
-        lines[arm] = mean_and_band(ax, rows, x=x, y=y, label=ARMS[arm].name, **look)
+        lines[arm] = mean_and_band(ax, rows, x=x, y=y, label=LOOKS[arm].name, **look)
     return lines
 
 
