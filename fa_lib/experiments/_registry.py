@@ -15,6 +15,7 @@ from fa_lib._checks import choice, positive_float
 
 REGISTRY: dict[str, str] = {
     "fig1": "fa_lib.experiments.fig1",
+    "tuning": "fa_lib.experiments.tuning",
     "sweep": "fa_lib.experiments.sweep",
 }
 
