@@ -11,6 +11,14 @@ from fa_lib.plotting._fig1 import (
     plot_input_conditions,
     plot_longer_training,
 )
+from fa_lib.plotting._fig4 import (
+    plot_against_loss,
+    plot_by_size,
+    plot_measures_of_rank,
+    plot_size_differences,
+    plot_spectra,
+    plot_through_noise,
+)
 from fa_lib.plotting._schematics import draw_biology, draw_noise_batch, draw_pathways
 from fa_lib.plotting._style import (
     COLORS,
@@ -37,11 +45,17 @@ __all__ = [
     "format_interval",
     "mean_and_band",
     "panel_title",
+    "plot_against_loss",
     "plot_angles",
     "plot_arms",
+    "plot_by_size",
     "plot_cross_entropy",
     "plot_equal_norm",
     "plot_input_conditions",
     "plot_longer_training",
+    "plot_measures_of_rank",
+    "plot_size_differences",
+    "plot_spectra",
+    "plot_through_noise",
     "use_style",
 ]

@@ -63,7 +63,7 @@ def plot_cross_entropy(ax: Axes, table: pd.DataFrame, *, classes: int = 10) -> N
         va="top",
         fontsize=7.5,
     )
-    _step_axis(ax, rows["step"].max())
+    noise_step_axis(ax, rows["step"].max())
     ax.set_ylabel("cross-entropy on fresh noise (nats)")
     low, high = ax.get_ylim()
     ax.set_ylim(min(low, chance - 0.14 * (high - chance)), high)
@@ -204,7 +204,7 @@ def plot_longer_training(ax: Axes, table: pd.DataFrame, *, metric: str = CENTERE
     last = table.loc[(table["panel"] == "training") & (table["metric"] == metric), "step"].max()
     ax.axvline(last, color=COLORS["ink"], lw=0.8, ls=":")
     ax.axhline(90, color=COLORS["ink"], lw=0.8, ls=(0, (4, 2)))
-    _step_axis(ax, rows["step"].max())
+    noise_step_axis(ax, rows["step"].max())
     ax.set_ylabel("centred angle (degrees)")
     ax.legend(loc="lower left", title="Adam's learning rate", title_fontsize=8, alignment="left")
 
@@ -232,7 +232,7 @@ def _mean_and_bar(ax: Axes, place: float, values: pd.Series, label: str | None, 
     )
 
 
-def _step_axis(ax: Axes, last: int) -> None:
+def noise_step_axis(ax: Axes, last: int) -> None:
     """A logarithmic axis of steps that also has room for step 0."""
     ax.set_xscale("symlog", linthresh=1, linscale=0.4)
     ticks = [0, *(10**power for power in range(int(math.log10(max(last, 1))) + 1))]
