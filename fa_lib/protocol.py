@@ -30,6 +30,7 @@ training first) and controls, among them S (FAN's weights with fresh feedback fo
   measure.
 - A claim of several parts (intersection-union): p is the largest of the parts', D the part with the
   smallest mean; the setting FAILs as soon as one part does.
+- A studentised bootstrap interval stands beside every 95 % t-interval, which decides.
 - IN PART needs the corrected p below .05 too. Fewer than three seeds leave a setting OPEN.
 - *Specific to noise?* is a second answer that leaves the verdict alone: "yes" where FAN also beats
   both S and Z, which take FA's place in the same D: a mean above 0 and p < .05 after Holm's
@@ -132,7 +133,8 @@ CLAIMS: dict[str, Claim] = {
             unit="degrees",
             smallest_effect=5.0,
             settings=SIZES,
-            rule="Besides, the mean difference at the end of epoch 20 is above `end` degrees.",
+            rule="Besides, the mean difference at the end of epoch 20 is above `end` degrees; "
+            "the setting FAILs too where that difference's interval lies below.",
             limits={"end": 0.0},
         ),
         Claim(
