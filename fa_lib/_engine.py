@@ -26,7 +26,7 @@ from fa_lib.networks import MLP
 __all__ = ["Batches", "Schedule", "StopWhen", "train"]
 
 Batches = Callable[[int], tuple[Tensor, Tensor]]
-StopWhen = Callable[[MLP, Mapping[str, Tensor]], bool]
+StopWhen = Callable[[MLP, int, Mapping[str, Tensor]], bool]
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
@@ -123,7 +123,7 @@ def _train_chunk(
         x, y = next_batch(step)
         if step == next_record:
             values = recorder.record(net, step, x, y)
-            if schedule.stop_when is not None and schedule.stop_when(net, values):
+            if schedule.stop_when is not None and schedule.stop_when(net, step, values):
                 bar.update(len(net) * (steps - step // TICK * TICK))
                 return
             next_record = next(steps_to_record, steps)

@@ -130,9 +130,12 @@ def run(
 @app.command()
 def experiments() -> None:
     """List the experiments, their profiles, what these cost, and which are stored."""
-    from fa_lib.experiments import get_experiment, list_experiments, stored_result
+    from fa_lib.experiments import get_experiment, list_experiments, resolve, stored_result
 
     for name in list_experiments():
+        if resolve(name) != name:
+            typer.echo(f"{name}: looks at the runs of {resolve(name)}")
+            continue
         experiment = get_experiment(name)
         typer.echo(f"{name}: {experiment.TITLE}")
         for profile, config in experiment.PROFILES.items():
@@ -152,6 +155,7 @@ def claims(
     """Judge the paper's claims by the stored paper-profile results."""
     import dataclasses
     import json
+    import math
 
     from fa_lib.claims import judge_stored, verdict_table
 
@@ -164,9 +168,13 @@ def claims(
         typer.echo(json.dumps([row | {"rule": rules[row["claim"]]} for row in rows], indent=1))
         return
     for verdict in verdicts:
-        typer.echo(f"{verdict.claim.id} {verdict.outcome}: {verdict.claim.statement}")
+        specific = f" (specific to noise: {verdict.specific})" if verdict.specific else ""
+        typer.echo(f"{verdict.claim.id} {verdict.outcome}{specific}: {verdict.claim.statement}")
         for row in verdict.settings:
-            typer.echo(f"  {row.setting} (n = {row.n}) {row.verdict}: {row.note}")
+            effect = f"D = {row.effect:.3g}"
+            effect += "" if math.isnan(row.low) else f" [{row.low:.3g}, {row.high:.3g}]"
+            found = f"{row.verdict}, {effect} {verdict.unit} from {row.n} seeds"
+            typer.echo(f"  {row.setting}: {found}{'; ' if row.note else ''}{row.note}")
 
 
 @data_app.command("list")

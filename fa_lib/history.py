@@ -17,7 +17,8 @@ from fa_lib.networks import MLP, cross_entropy, he_std
 
 __all__ = ["DivergenceError", "History", "Measure", "MeasureAt", "Recorder", "record_steps"]
 
-Measure = Callable[[MLP], Tensor]
+# [N] values of some of the networks, or several such by metric.
+Measure = Callable[[MLP], Tensor | Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ class Recorder:
 
     Arguments:
         seeds: of all networks, in order.
-        measure: the caller's metrics, name -> function of the networks giving [N] values.
+        measure: the caller's metrics, name -> function of the networks giving [N] values, or a
+            mapping metric -> [N] values, recorded under those names.
         also: further metrics, a function of the networks giving name -> [N] values.
         first_step: what the first step counts as in the History.
     """
@@ -118,18 +120,19 @@ class Recorder:
         values = {"loss": loss, **alignment(net)}
         if self._also is not None:
             values |= self._also(net)
-        for name, function in self._measure.items():
-            if isinstance(function, MeasureAt):
-                if step not in function.steps:
-                    continue
-                function = function.function
-            # A copy: a measure may give a view on weights that go on changing.
-            values[name] = torch.as_tensor(function(net)).detach().clone()
-            if tuple(values[name].shape) != (len(net),):
-                raise ValueError(
-                    f"measure {name!r} must give one value for each of {len(net)} networks, "
-                    f"got shape {list(values[name].shape)}."
-                )
+        for name, measure in self._measure.items():
+            if isinstance(measure, MeasureAt) and step not in measure.steps:
+                continue
+            function = measure.function if isinstance(measure, MeasureAt) else measure
+            found = function(net)
+            for metric, value in (found if isinstance(found, Mapping) else {name: found}).items():
+                # A copy: a measure may give a view on weights that go on changing.
+                values[metric] = torch.as_tensor(value).detach().clone()
+                if tuple(values[metric].shape) != (len(net),):
+                    raise ValueError(
+                        f"measure {metric!r} must give one value for each of {len(net)} networks, "
+                        f"got shape {list(values[metric].shape)}."
+                    )
         with self._lock:
             self._records.append((net.seeds, self._first_step + step, values))
         finite = loss.isfinite()

@@ -27,6 +27,7 @@ __all__ = [
     "kl_from_uniform",
     "readout_deviation",
     "steps_to_accuracy",
+    "update_directions",
 ]
 
 
@@ -102,20 +103,22 @@ def gradient_alignment(net: MLP, x: Tensor, y: Tensor) -> Tensor:
     Returns:
         Degrees, float64 [L, N]. The last layer's is zero: both get the same update.
     """
-    by_rule, by_bp = net.with_rule(net.rule), net.with_rule("bp")
-    by_rule.backward(x, y)
-    by_bp.backward(x, y)
-    return torch.stack(
-        [
-            angle_between(_grad(w), _grad(v))
-            for w, v in zip(by_rule.weights, by_bp.weights, strict=True)
-        ]
-    )
+    by_rule = update_directions(net, net.rule, x, y)
+    by_bp = update_directions(net, "bp", x, y)
+    return torch.stack([angle_between(w, v) for w, v in zip(by_rule, by_bp, strict=True)])
 
 
-def _grad(parameter: Tensor) -> Tensor:
-    assert parameter.grad is not None  # backward fills it
-    return parameter.grad
+def update_directions(net: MLP, rule: str, x: Tensor, y: Tensor) -> list[Tensor]:
+    """What a rule makes of a batch: the direction for each layer's weights [N, out, in].
+
+    Arguments:
+        net: unchanged, its `.grad`s too.
+        rule: may be another than the networks' own.
+        x, y: as in `MLP.backward`.
+    """
+    other = net.with_rule(rule)
+    other.backward(x, y)
+    return [torch.as_tensor(weight.grad) for weight in other.weights]
 
 
 def effective_dimensionality(weight: Tensor, *, centered: bool = False) -> Tensor:

@@ -48,8 +48,9 @@ def pretrain(
         optimizer: "adam" or "sgd", made afresh for this call.
         record_every: record at every so many steps, or at these very steps; the first and the last
             step are recorded always. Default: about 50 records.
-        measure: further metrics to record: name -> function of the networks giving [N] values. It
-            is called with a view on some of the networks at a time, from several threads; a
+        measure: further metrics to record: name -> function of the networks giving [N] values (or
+            a mapping of several such, metric -> values, recorded under those names). It is called
+            with a view on some of the networks at a time, from several threads; a
             `MeasureAt(steps, function)` is called at those of the recorded steps alone.
         progress: show a bar; None shows it at a terminal or in a notebook.
 
@@ -109,8 +110,9 @@ def fit(
         test: data to evaluate at every recorded step, recorded as test_loss and test_accuracy; or
             a mapping of names to data, recorded as <name>_loss and <name>_accuracy.
         record_every: as in `pretrain`, in steps. Default: once an epoch.
-        stop_when: early stopping, a function of some of the networks and of what was just recorded
-            of them (metric -> [N] values), called like a measure; True ends their training.
+        stop_when: early stopping, a function of some of the networks, the step, and what was just
+            recorded of them (metric -> [N] values), called like a measure; True ends their
+            training.
 
     Returns:
         A History whose `step` counts the steps of this call, with the metrics of `pretrain` and

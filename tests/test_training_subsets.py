@@ -1,5 +1,7 @@
 """Own training examples for each network, early stopping, measures at some records only."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 import torch
@@ -56,16 +58,9 @@ def test_a_subset_that_does_not_fit(subset: object, error: type[Exception], says
 
 @pytest.mark.usefixtures("small_chunks")
 def test_stopped_networks_stay_as_they_were_and_others_go_on() -> None:
-    def stop(part: MLP, values: dict) -> bool:
+    def stop(part: MLP, step: int, values: Mapping[str, torch.Tensor]) -> bool:
         assert values["loss"].shape == (len(part),)
-        return part.seeds == (SEEDS[1],) and bool(values["steps"] >= 4)
-
-    counted = dict.fromkeys(SEEDS, -2.0)  # records come every second step
-
-    def count(part: MLP) -> torch.Tensor:
-        for seed in part.seeds:
-            counted[seed] += 2
-        return torch.tensor([counted[seed] for seed in part.seeds])
+        return part.seeds == (SEEDS[1],) and step >= 4
 
     net = make()
     history = fit(
@@ -76,7 +71,6 @@ def test_stopped_networks_stay_as_they_were_and_others_go_on() -> None:
         lr=1e-2,
         batch_size=8,
         record_every=2,
-        measure={"steps": count},
         stop_when=stop,
         progress=False,
     )
@@ -98,3 +92,15 @@ def test_a_measure_at_some_steps_is_taken_there_alone() -> None:
     again = history["again"]
     assert again.index.tolist() == [0, 3, 6]
     np.testing.assert_array_equal(again, history["test_loss"].loc[[0, 3, 6]])
+
+
+def test_a_measure_may_give_several_metrics_at_once() -> None:
+    def norms(part: MLP) -> dict[str, torch.Tensor]:
+        return {f"norm_{i}": w.flatten(1).norm(dim=1) for i, w in enumerate(part.weights)}
+
+    net = make()
+    expected = [w.flatten(1).norm(dim=1).tolist() for w in net.weights]
+    history = fit(net, DATA, steps=0, measure={"norms": norms}, progress=False)
+    assert "norms" not in set(history.to_frame()["metric"])
+    for i, values in enumerate(expected):
+        assert history[f"norm_{i}"].loc[0].tolist() == values

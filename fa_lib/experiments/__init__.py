@@ -6,7 +6,13 @@ pieces, run_piece) and give it a line in the registry.
 
 from fa_lib.experiments._check import Status, check
 from fa_lib.experiments._gather import gather
-from fa_lib.experiments._registry import Experiment, Piece, get_experiment, list_experiments
+from fa_lib.experiments._registry import (
+    Experiment,
+    Piece,
+    get_experiment,
+    list_experiments,
+    resolve,
+)
 from fa_lib.experiments._runner import run, stored_result
 
 __all__ = [
@@ -17,6 +23,7 @@ __all__ = [
     "gather",
     "get_experiment",
     "list_experiments",
+    "resolve",
     "run",
     "stored_result",
 ]

@@ -13,11 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor
 
 from fa_lib import _streams
 from fa_lib.data import Split, load_dataset, stratified_indices, validation_split
+from fa_lib.experiments._curve import log_spaced
+from fa_lib.experiments._measures import readout_and_dimensionality
 from fa_lib.metrics import readout_deviation
 from fa_lib.networks import MLP, he_std
 from fa_lib.noise import Noise
@@ -74,7 +77,9 @@ class Preparation:
     """What all arms of an experiment share before the data.
 
     sizes, seeds: of the networks; dataset, validation: as in `material`; the rest: of noise
-    training. Hashable, so that a noise-trained stack is made once and shared by several arms.
+    training, `records` being about how many steps are recorded and measured, spaced evenly in
+    their logarithm (0: none is measured). Hashable, so that a noise-trained stack is made once
+    and shared by several arms.
     """
 
     sizes: tuple[int, ...]
@@ -85,6 +90,7 @@ class Preparation:
     batch_size: int
     lr: float
     device: torch.device
+    records: int = 0
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,9 @@ def start(name: str, prep: Preparation, readout_scale: float = 1.0) -> MLP:
     """
     arm = ARMS[name]
     if arm.before:
-        net = copy.deepcopy(_trained_before(arm.before, arm.before_rule, prep)).with_rule(arm.rule)
+        net = copy.deepcopy(trained_before(arm.before, arm.before_rule, prep)[0]).with_rule(
+            arm.rule
+        )
     else:
         net = MLP(prep.sizes, rule=arm.rule, seeds=prep.seeds, device=prep.device)
     if arm.readout == "zero":
@@ -144,17 +152,26 @@ def steps_before(name: str, prep: Preparation) -> int:
 
 
 @functools.lru_cache(maxsize=8)
-def _trained_before(before: str, rule: str, prep: Preparation) -> MLP:
+def trained_before(before: str, rule: str, prep: Preparation) -> tuple[MLP, pd.DataFrame]:
+    """Networks after noise training, not to be changed, and the record of it.
+
+    Arguments:
+        before, rule: as in `Arm`.
+        prep: see `Preparation`.
+    """
     net = MLP(prep.sizes, rule=rule, seeds=prep.seeds, device=prep.device)
+    data = material(prep.dataset, prep.validation)
     how: dict[str, Any] = {"steps": prep.steps, "batch_size": prep.batch_size, "lr": prep.lr}
     how |= {"record_every": max(1, prep.steps), "progress": False}
+    if prep.records:
+        how["record_every"] = log_spaced(prep.steps, prep.records)
+        how["measure"] = readout_and_dimensionality(data.validation.to(net.device), data.classes)
     if before == "images":
-        images = material(prep.dataset, prep.validation).train
-        order = torch.randperm(len(images), generator=_streams.generator(0, "permuted labels"))
-        fit(net, Split(images.x, images.y[order]), **how)
+        order = torch.randperm(len(data.train), generator=_streams.generator(0, "permuted labels"))
+        history = fit(net, Split(data.train.x, data.train.y[order]), **how)
     else:
-        pretrain(net, noise=Noise(target=before), **how)
-    return net
+        history = pretrain(net, noise=Noise(target=before), **how)
+    return net, history.to_frame()
 
 
 def _matching_scale(net: MLP, prep: Preparation) -> Tensor:
@@ -163,7 +180,7 @@ def _matching_scale(net: MLP, prep: Preparation) -> Tensor:
     Without biases the logits are proportional to it, and the deviation grows with it: bisection.
     """
     images = material(prep.dataset, prep.validation).train.x[:UNLABELLED].to(net.device)
-    wanted = readout_deviation(_trained_before("labels", "fa", prep)(images))
+    wanted = readout_deviation(trained_before("labels", "fa", prep)[0](images))
     logits = net(images)
     low, high = torch.full_like(wanted, -10.0), torch.full_like(wanted, 10.0)  # of the logarithm
     for _ in range(50):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -47,3 +49,10 @@ class Curve:
         first = [i / self.dense for i in range(2 * self.dense)]
         later = range(2, self.units + 1, 1 if self.dense >= 4 else 2)
         return sorted({self.at(min(unit, self.units)) for unit in (*first, *later, self.units)})
+
+
+def log_spaced(steps: int, records: int) -> list[int]:
+    """About so many steps from 1 to the last, spaced evenly in their logarithm."""
+    if steps == 0:
+        return [0]
+    return sorted({round(step) for step in np.geomspace(1, steps, records).tolist()})

@@ -8,7 +8,7 @@ from typing import Any
 from fa_lib import results
 from fa_lib._pairs import write_pair
 from fa_lib.experiments._config import from_settings, settings
-from fa_lib.experiments._registry import Experiment, get_experiment
+from fa_lib.experiments._registry import Experiment, get_experiment, resolve
 from fa_lib.experiments._runner import run
 from fa_lib.results import Result, config_hash
 
@@ -27,6 +27,7 @@ def gather(name: str, profile: str, folder: str | Path) -> Result:
         BadResult: (a RuntimeError) a damaged or stale one.
         ValueError: one that is not a piece of the profile.
     """
+    name = resolve(name)
     experiment = get_experiment(name)
     full = settings(experiment.PROFILES[profile])
     found = sorted(Path(folder).glob(f"[!.]*/**/{name}/*.json"))

@@ -15,9 +15,13 @@ from fa_lib._checks import choice, positive_float
 
 REGISTRY: dict[str, str] = {
     "fig1": "fa_lib.experiments.fig1",
+    "learning": "fa_lib.experiments.learning",
     "tuning": "fa_lib.experiments.tuning",
     "sweep": "fa_lib.experiments.sweep",
 }
+
+# Figures that look at the same runs from different sides share an experiment.
+FIGURES: dict[str, str] = {"fig2": "learning", "fig3": "learning", "fig4": "learning"}
 
 
 @dataclass(frozen=True)
@@ -72,11 +76,15 @@ class Experiment(Protocol):
 
 
 def list_experiments() -> list[str]:
-    """The names `run` takes."""
-    return list(REGISTRY)
+    """The names `run` takes; those of several figures may mean one experiment (`resolve`)."""
+    return sorted([*REGISTRY, *FIGURES])
+
+
+def resolve(name: str) -> str:
+    """The experiment that a name means; raises ValueError for an unknown one."""
+    return FIGURES.get(choice(name, [*REGISTRY, *FIGURES], "experiment"), name)
 
 
 def get_experiment(name: str) -> Experiment:
     """The experiment's module; raises ValueError, with the closest match, for an unknown name."""
-    module = importlib.import_module(REGISTRY[choice(name, REGISTRY, "experiment")])
-    return cast(Experiment, module)
+    return cast(Experiment, importlib.import_module(REGISTRY[resolve(name)]))

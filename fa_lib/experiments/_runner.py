@@ -22,7 +22,7 @@ from fa_lib._progress import progress_bar
 from fa_lib.data import load_dataset
 from fa_lib.experiments._check import changed_data
 from fa_lib.experiments._config import arguments, configure, result_name, settings
-from fa_lib.experiments._registry import Experiment, Piece, get_experiment
+from fa_lib.experiments._registry import Experiment, Piece, get_experiment, resolve
 from fa_lib.protocol import rules_hash
 from fa_lib.results import Result, StoreWarning, config_hash
 
@@ -63,6 +63,7 @@ def run(
         StoreError: (a RuntimeError) the results cannot be written; before the work starts.
         RuntimeError: a CUDA device that is not there.
     """
+    name = resolve(name)
     experiment = get_experiment(name)
     config = configure(experiment, name, profile, seeds, overrides)
     sets = experiment.data_sets(config)
@@ -106,6 +107,7 @@ def run(
 
 def stored_result(name: str, profile: str) -> Result | None:
     """A profile's own result if it is stored and fit for use; nothing is computed."""
+    name = resolve(name)
     config = configure(get_experiment(name), name, profile, None, {})
     return _load(name, profile, settings(config))
 

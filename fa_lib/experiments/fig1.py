@@ -8,15 +8,15 @@ paper: other widths, the same grid at equal input norm, and longer training at o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
 from fa_lib import _streams
+from fa_lib.experiments._curve import log_spaced
 from fa_lib.experiments._registry import Piece
 from fa_lib.history import Measure
 from fa_lib.metrics import angle_between, kl_from_uniform, readout_deviation
@@ -215,7 +215,7 @@ def run_piece(
         batch_size=config.batch_size,
         lr=p["lr"],
         noise=p["noise"],
-        record_every=_log_spaced(p["steps"], config.records if _is_curve(piece) else 1),
+        record_every=log_spaced(p["steps"], config.records if _is_curve(piece) else 1),
         measure=_readout_measures(config, p["noise"], device),
         progress=False,
     )
@@ -238,12 +238,6 @@ def run_piece(
 
 def _is_curve(piece: Piece) -> bool:
     return piece.params["panel"] in ("training", "long")
-
-
-def _log_spaced(steps: int, records: int) -> Sequence[int]:
-    if steps == 0:
-        return [0]
-    return sorted({round(step) for step in np.geomspace(1, steps, records).tolist()})
 
 
 def _readout_measures(config: Config, noise: Noise, device: torch.device) -> dict[str, Measure]:

@@ -1,0 +1,201 @@
+"""How the pieces of Figures 2 to 4 are trained and measured, a function for each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from fa_lib.experiments import _measures
+from fa_lib.experiments._arms import (
+    ARMS,
+    MAIN_ARMS,
+    Preparation,
+    material,
+    own_examples,
+    start,
+    steps_before,
+    trained_before,
+)
+from fa_lib.experiments._curve import Curve
+from fa_lib.experiments._paths import Snapshots, in_the_plane, readout_targets, spectra
+from fa_lib.history import Measure, MeasureAt
+from fa_lib.networks import MLP
+from fa_lib.training import fit
+
+if TYPE_CHECKING:
+    from fa_lib.experiments.learning import Config
+
+STRUCTURE_UNITS = (0, 1, 2, 5, 10, 15, 20)
+GRADIENT_UNITS = 5.0  # the angle of updates is measured up to here, and now and then afterwards
+
+
+def _preparation(
+    config: Config, seeds: tuple[int, ...], device: torch.device, **changes: Any
+) -> Preparation:
+    data = material(config.dataset, config.validation)
+    settings = {
+        "width": config.widths[0],
+        "steps": config.noise_steps,
+        "records": config.noise_records,
+        **changes,
+    }
+    return Preparation(
+        sizes=(data.features, settings.pop("width"), data.classes),
+        seeds=seeds,
+        dataset=config.dataset,
+        validation=config.validation,
+        batch_size=config.batch_size,
+        lr=config.noise_lr,
+        device=device,
+        **settings,
+    )
+
+
+def _noise(config: Config, params: dict[str, Any], device: torch.device) -> pd.DataFrame:
+    prep = _preparation(config, config.seeds, device, width=params["width"])
+    arm = ARMS[params["arm"]]
+    _, history = trained_before(arm.before, arm.before_rule, prep)
+    return history.assign(**params, lr=config.noise_lr, noise_steps=0, setting="", n=0)
+
+
+def _data(config: Config, params: dict[str, Any], device: torch.device) -> pd.DataFrame:
+    arm, n, setting, seeds = (params[key] for key in ("arm", "n", "setting", "seeds"))
+    prep = _preparation(config, seeds, device)
+    data = material(config.dataset, config.validation)
+    lr, scale = config.data_lr(setting, n, arm)
+    curve = config.curve(n)
+    rows = own_examples(data.train, n, seeds)
+    train, validation = data.train.to(device), data.validation.to(device)
+    at = {curve.at(unit) for unit in STRUCTURE_UNITS if unit <= curve.units}
+    train_measure = _measures.own_training_data(train, rows.to(device), seeds)
+    measure: dict[str, Measure | MeasureAt] = {"train": MeasureAt(curve.records, train_measure)}
+    main, large = arm in MAIN_ARMS, n >= config.headline
+    if main:
+        measure["structure"] = MeasureAt(at, _measures.structure(validation))
+    if large:
+        early = {s for s in curve.records if s <= curve.at(GRADIENT_UNITS)} | at
+        measure["gradient"] = MeasureAt(early, _measures.gradient_angles(validation))
+        measure["path"] = MeasureAt(curve.records, _measures.path_of_readout())
+    longer = main and large
+    steps, records = curve.steps, curve.records
+    if longer:
+        steps = max(steps, min(config.max_epochs * curve.steps_per_epoch, config.max_steps))
+        records = records + list(range(records[-1], steps, 2 * curve.steps_per_epoch))
+    history = fit(
+        start(arm, prep, scale),
+        data.train,
+        subset=rows,
+        steps=steps,
+        batch_size=config.batch_size,
+        lr=lr,
+        test={"test": data.test, "validation": data.validation} if longer else data.test,
+        record_every=records,
+        measure=measure,
+        stop_when=_Patience(curve, config.patience) if longer else None,
+        progress=False,
+    )
+    return history.to_frame().assign(
+        panel="data",
+        arm=arm,
+        setting=setting,
+        n=n,
+        width=config.widths[0],
+        lr=lr,
+        noise_steps=steps_before(arm, prep),
+    )
+
+
+class _Patience:
+    """Stops networks whose validation accuracy has not risen for so many epochs."""
+
+    def __init__(self, curve: Curve, epochs: int) -> None:
+        self.curve = curve
+        self.patience = epochs * curve.steps_per_epoch
+        self.best: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
+
+    def __call__(self, net: MLP, step: int, values: Mapping[str, Tensor]) -> bool:
+        accuracy = values["validation_accuracy"]
+        first = (torch.zeros_like(accuracy), torch.zeros_like(accuracy))
+        best, when = self.best.get(net.seeds, first)
+        risen = accuracy > best
+        best, when = torch.where(risen, accuracy, best), torch.where(risen, step, when)
+        self.best[net.seeds] = best, when
+        return step >= self.curve.steps and bool((step - when >= self.patience).all())
+
+
+def _paths(config: Config, params: dict[str, Any], device: torch.device) -> pd.DataFrame:
+    seeds = config.seeds[: config.path_seeds]
+    prep = _preparation(config, seeds, device)
+    data = material(config.dataset, config.validation)
+    curve = config.curve(config.headline)
+    states = {"start": start("FA", prep), "noise": start("FAN", prep)}
+    snapshots = {arm: Snapshots() for arm in ("FA", "FAN", "Z", "BP")}
+    for arm, taken in snapshots.items():
+        states[arm] = start(arm, prep)
+        fit(
+            states[arm],
+            data.train,
+            subset=own_examples(data.train, config.headline, seeds),
+            steps=curve.steps,
+            batch_size=config.batch_size,
+            lr=config.lr,
+            record_every=max(1, curve.steps // 200),
+            measure={"snapshot": taken.measure()},
+            progress=False,
+        )
+    targets = readout_targets(states["start"])
+    del snapshots["BP"]
+    plane = in_the_plane(snapshots, targets).assign(panel="path")
+    states.pop("Z")
+    table = pd.concat([plane, spectra(states).assign(panel="spectrum")], ignore_index=True)
+    return table.assign(
+        setting="F",
+        n=config.headline,
+        width=config.widths[0],
+        lr=config.lr,
+        noise_steps=table["arm"].isin(["FAN", "noise"]) * config.noise_steps,
+    )
+
+
+def _map(config: Config, params: dict[str, Any], device: torch.device) -> pd.DataFrame:
+    seeds = config.seeds[: config.map_seeds]
+    noise_steps, lr = params["noise_steps"], params["lr"]
+    changes = {"width": params["width"], "steps": noise_steps, "records": 0}
+    prep = _preparation(config, seeds, device, **changes)
+    data = material(config.dataset, config.validation)
+    arm, n = "FAN" if noise_steps else "FA", config.headline
+    curve = config.curve(n)
+    rows = own_examples(data.train, n, seeds)
+    train, validation = data.train.to(device), data.validation.to(device)
+    records = [curve.at(unit) for unit in range(curve.units + 1)]
+    early = {s for s in records if s <= curve.at(GRADIENT_UNITS)}
+    measure: dict[str, Measure | MeasureAt] = {
+        "train": _measures.own_training_data(train, rows.to(device), seeds),
+        "gradient": MeasureAt(early, _measures.gradient_angles(validation)),
+        "structure": MeasureAt({records[-1]}, _measures.structure(validation)),
+    }
+    history = fit(
+        start(arm, prep),
+        data.train,
+        subset=rows,
+        steps=curve.steps,
+        batch_size=config.batch_size,
+        lr=lr,
+        test=data.test,
+        record_every=records,
+        measure=measure,
+        progress=False,
+    )
+    return history.to_frame().assign(**params, arm=arm, setting="", n=n)
+
+
+PANELS: Mapping[str, Callable[[Config, dict[str, Any], torch.device], pd.DataFrame]] = {
+    "noise": _noise,
+    "data": _data,
+    "paths": _paths,
+    "map": _map,
+}
