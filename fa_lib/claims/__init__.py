@@ -2,38 +2,76 @@
 
 The rules are the rows of `fa_lib.protocol.CLAIMS`; here is how they are applied, one file a figure.
 Whatever a chapter or the README says of a claim comes from `judge`, so a changed result changes the
-verdict.
+verdict. `by_arm`, `by_pair` and `details` give the numbers that the verdicts rest on, and those
+that the protocol wants beside them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from fa_lib._checks import choice
-from fa_lib.claims import _fig1
+from fa_lib.claims import _fig1, _fig2, _fig3, _fig4
+from fa_lib.claims._curves import Run, at_checkpoint, at_equal_loss, mean_height, runs
 from fa_lib.claims._fig1 import cells
 from fa_lib.claims._judgement import Judgement
-from fa_lib.claims._statistics import LEVEL, holm, mean_interval, one_sided_p
-from fa_lib.experiments import stored_result
+from fa_lib.claims._measures import (
+    DETAIL_COLUMNS,
+    Detail,
+    Measure,
+    arm_values,
+    needed,
+    pair_values,
+)
+from fa_lib.claims._statistics import (
+    LEVEL,
+    bootstrap_interval,
+    holm,
+    mean_interval,
+    one_sided_p,
+    share_interval,
+)
+from fa_lib.experiments import resolve, stored_result
 from fa_lib.protocol import CLAIMS, FAMILY, Claim
 
 __all__ = [
     "Judgement",
+    "Run",
     "Verdict",
+    "at_checkpoint",
+    "at_equal_loss",
+    "bootstrap_interval",
+    "by_arm",
+    "by_pair",
     "cells",
+    "details",
     "holm",
     "judge",
     "judge_stored",
+    "mean_height",
     "mean_interval",
     "one_sided_p",
+    "runs",
+    "share_interval",
     "verdict_table",
 ]
 
-_JUDGES = {**_fig1.JUDGES}
+_JUDGES: dict[str, Callable[[Claim, pd.DataFrame], list[Judgement]]] = {
+    **_fig1.JUDGES,
+    **_fig2.JUDGES,
+    **_fig3.JUDGES,
+    **_fig4.JUDGES,
+}
+_DETAILS: dict[str, Callable[[Claim, pd.DataFrame], list[Detail]]] = {
+    **_fig2.DETAILS,
+    **_fig3.DETAILS,
+    **_fig4.DETAILS,
+}
+_MEASURES = {**_fig2.MEASURES, **_fig3.MEASURES, **_fig4.MEASURES}
 
 
 @dataclass(frozen=True)
@@ -44,19 +82,44 @@ class Verdict:
     outcome: str
     settings: tuple[Judgement, ...]
 
+    @property
+    def specific(self) -> str:
+        """To noise training: "yes", "no", "in part" (not in every setting), or "" not asked."""
+        answers = {row.specific for row in self.settings} - {""}
+        return "in part" if len(answers) > 1 else next(iter(answers), "")
+
+    @property
+    def unit(self) -> str:
+        """Of the effect in each setting."""
+        return "share of cells" if self.claim.id == "C3" else self.claim.unit
+
+    def __str__(self) -> str:
+        """The outcome, and a line for each setting."""
+        asked = f" (specific to noise: {self.specific})" if self.specific else ""
+        lines = [f"{self.claim.id} {self.outcome}{asked}: {self.claim.statement}"]
+        for row in self.settings:
+            interval = "" if math.isnan(row.low) else f" [{row.low:.3g}, {row.high:.3g}]"
+            effect = f"{row.effect:.3g}{interval} {self.unit}, {row.n} seeds"
+            found = f"{row.verdict}, {effect}" if row.n else row.verdict
+            lines.append(f"  {row.setting}: {found}" + (f"; {row.note}" if row.note else ""))
+        return "\n".join(lines)
+
 
 def judge(experiment: str, table: pd.DataFrame) -> list[Verdict]:
     """The verdict on every claim that rests on this experiment.
 
     Arguments:
-        experiment: for example "fig1".
+        experiment: for example "fig1"; "fig2", "fig3" and "fig4" mean "learning".
         table: of its Result.
 
     Returns:
         In the order of the claims; empty where no claim rests on the experiment. A setting that
         the table does not have (the quick profile has fewer widths) is left out.
+
+    Raises:
+        ValueError: an unknown experiment.
     """
-    claims = [claim for claim in CLAIMS.values() if claim.experiment == experiment]
+    claims = [claim for claim in CLAIMS.values() if claim.experiment == resolve(experiment)]
     judged = [_JUDGES[claim.id](claim, table) for claim in claims]
     corrected = []
     for slot in range(max(map(len, judged), default=0)):
@@ -104,10 +167,11 @@ def verdict_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
             "effect": row.effect,
             "low": row.low,
             "high": row.high,
-            "unit": "share of cells" if verdict.claim.id == "C3" else verdict.claim.unit,
+            "unit": verdict.unit,
             "p (Holm)": row.p_holm,
             "in this setting": row.verdict,
             "verdict": verdict.outcome,
+            "specific to noise": row.specific,
             "note": row.note,
         }
         for verdict in verdicts
@@ -115,10 +179,77 @@ def verdict_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
     )
 
 
+def details(claim: str, table: pd.DataFrame) -> pd.DataFrame:
+    """What stands beside the verdict: all measures of a claim, and their bootstrap intervals.
+
+    Arguments:
+        claim: C4 to C12.
+        table: of the experiment that the claim rests on.
+
+    Returns:
+        Columns measure, setting, comparison (two arms, or one whose value is given), n (seeds),
+        effect (mean), low, high (95 % interval), unit. What the table does not have is left out.
+
+    Raises:
+        ValueError: a claim without details.
+    """
+    rows = _DETAILS[choice(claim, _DETAILS, "claim")](CLAIMS[claim], table)
+    return pd.DataFrame(rows, columns=DETAIL_COLUMNS)
+
+
+def by_arm(claim: str, table: pd.DataFrame) -> pd.DataFrame:
+    """A claim's measures for every arm and seed, those left out that depend on a pair of arms.
+
+    Arguments:
+        claim: C4 to C8, C11 or C12.
+        table: of "learning".
+
+    Returns:
+        Columns setting, n, measure, unit, arm, seed, value.
+
+    Raises:
+        ValueError: a claim without such measures.
+    """
+    measures = _measures_of(claim)
+    return arm_values(runs(table, needed(measures)), measures)
+
+
+def by_pair(
+    claim: str, table: pd.DataFrame, *, arm: str = "FAN", reference: str = "FA"
+) -> pd.DataFrame:
+    """A claim's measures for two arms, seed by seed, with the difference D that judges the claim.
+
+    Arguments:
+        claim, table: as in `by_arm`.
+        arm: that is said to be better.
+        reference: than this one.
+
+    Returns:
+        Columns setting, n, measure, seed, reference, arm (their values, in `unit`), difference (D,
+        in `difference_unit`; positive where the arm is better), unit, difference_unit.
+
+    Raises:
+        ValueError: a claim without such measures.
+    """
+    measures = _measures_of(claim)
+    return pair_values(runs(table, needed(measures)), measures, arm, reference)
+
+
+def _measures_of(claim: str) -> tuple[Measure, ...]:
+    return _MEASURES[choice(claim, _MEASURES, "claim")]
+
+
 def _with_correction(row: Judgement, p_holm: float) -> Judgement:
-    """A PASS stands only with a p below the level after the correction, where the rule has a p."""
-    passed_by_chance = row.verdict == "PASS" and not math.isnan(row.p) and p_holm >= LEVEL
-    return replace(row, p_holm=p_holm, verdict="OPEN" if passed_by_chance else row.verdict)
+    """What a rule with a p comes to after the correction.
+
+    PASS needs a corrected p below the level; without it the part that earns IN PART by itself may
+    still do so, by its own p times the size of the family (Bonferroni). IN PART needs it likewise.
+    """
+    verdict = row.verdict
+    if verdict in ("PASS", "IN PART") and not math.isnan(row.p) and p_holm >= LEVEL:
+        part = verdict == "PASS" and row.p_part * FAMILY < LEVEL
+        verdict = "IN PART" if part else "OPEN"
+    return replace(row, p_holm=p_holm, verdict=verdict)
 
 
 def _outcome(verdicts: Sequence[str]) -> str:

@@ -47,3 +47,47 @@ def holm(p: Sequence[float], family: int | None = None) -> NDArray[np.float64]:
     adjusted = np.empty(len(raw))
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(factors * filled[order]))
     return np.where(np.isnan(raw), np.nan, adjusted)
+
+
+def bootstrap_interval(values: ArrayLike, resamples: int = 9999) -> tuple[float, float]:
+    """95 % studentised bootstrap interval of the mean (Efron and Tibshirani 1993, chapter 12).
+
+    The resamples are the same at every call. NaN for fewer than three values; resamples of a
+    single value repeated, which have no standard error, are left out.
+    """
+    sample = np.asarray(values, dtype=float)
+    n = len(sample)
+    if n < 3 or not np.ptp(sample):
+        return math.nan, math.nan
+    drawn = sample[np.random.default_rng(0).integers(n, size=(resamples, n))]
+    error = drawn.std(axis=1, ddof=1) / math.sqrt(n)
+    some = error > 1e-12 * np.ptp(sample)
+    t = (drawn.mean(axis=1)[some] - sample.mean()) / error[some]
+    own = sample.std(ddof=1) / math.sqrt(n)
+    low, high = sample.mean() - np.quantile(t, [0.975, 0.025]) * own
+    return float(low), float(high)
+
+
+def share_interval(part: ArrayLike, whole: ArrayLike) -> tuple[float, float, float]:
+    """Ratio of two paired means with its 95 % interval (Fieller 1954).
+
+    Arguments:
+        part, whole: [n], paired.
+
+    Returns:
+        The ratio and its interval; NaN where the mean of `whole` is not surely above zero, and an
+        undefined interval for fewer than two pairs.
+    """
+    a, b = np.asarray(part, dtype=float), np.asarray(whole, dtype=float)
+    if len(a) < 2:
+        share = float(a.mean() / b.mean()) if len(a) and b.mean() > 0 else math.nan
+        return share, math.nan, math.nan
+    quantile = stats.t.ppf(0.975, len(a) - 1)
+    (aa, ab), (_, bb) = np.cov(a, b) * quantile**2 / len(a)
+    x, y = a.mean(), b.mean()
+    lead = y**2 - bb  # of the quadratic whose roots bound the ratios that the data allow
+    if y <= 0 or lead <= 0:
+        return math.nan, math.nan, math.nan
+    middle = x * y - ab
+    half = math.sqrt(max(middle**2 - lead * (x**2 - aa), 0.0))
+    return float(x / y), float((middle - half) / lead), float((middle + half) / lead)
