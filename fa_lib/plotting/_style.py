@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import math
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
@@ -24,6 +26,7 @@ __all__ = [
     "arm_look",
     "arms_in",
     "format_interval",
+    "legend_below",
     "mean_and_band",
     "panel_title",
     "plot_arms",
@@ -151,6 +154,31 @@ def plot_arms(
         rows = frame[frame["arm"] == arm]
         lines[arm] = mean_and_band(ax, rows, x=x, y=y, label=LOOKS[arm].name, **look)
     return lines
+
+
+def legend_below(fig: Figure, *panels: Mapping[str, Line2D]) -> None:
+    """One legend for all panels, under them.
+
+    Arguments:
+        panels: the lines by arm that `plot_arms` returned for each.
+    """
+    present = {arm for lines in panels for arm in lines}
+    handles, labels = [], []
+    for arm in (arm for arm in LOOKS if arm in present):
+        lines = [panel[arm] for panel in panels if arm in panel]
+        counts = sorted(int(str(line.get_label()).rpartition("n = ")[2][:-1]) for line in lines)
+        most = f" to {counts[-1]}" if counts[-1] > counts[0] else ""
+        handles.append(lines[0])
+        labels.append(f"{LOOKS[arm].name} (n = {counts[0]}{most})")
+    fig.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=len(labels) if len(labels) < 4 else 3 if len(labels) < 7 else 4,
+        fontsize=7,
+        handlelength=2.6,
+        columnspacing=1,
+    )
 
 
 def seeds_in(frame: pd.DataFrame) -> int:
