@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 from fa_lib.claims import mean_interval
 from fa_lib.plotting._fig1 import noise_step_axis
@@ -21,13 +22,13 @@ from fa_lib.plotting._style import COLORS, LOOKS, arm_look, arms_in, mean_and_ba
 __all__ = [
     "plot_against_loss",
     "plot_by_size",
+    "plot_effect_map",
     "plot_measures_of_rank",
     "plot_size_differences",
     "plot_spectra",
     "plot_through_noise",
 ]
 
-FIVE_ARMS = ("FA", "FAN", "BP", "Z", "S")  # rank and dimensionality are recorded for these
 DASHES = ("-", "--", ":")
 SPECTRA = {  # label, colour, dashes
     "start": ("start", "null", "-"),
@@ -132,7 +133,6 @@ def plot_against_loss(
         The lines by arm, as of `plot_arms`.
     """
     rows = table[(table["panel"] == "data") & (table["setting"] == setting) & (table["n"] == n)]
-    rows = rows[rows["arm"].isin(FIVE_ARMS)]
     lines = plot_arms(ax, _over_loss(rows, metric), x="loss")
     _log_axis(ax)
     ax.invert_xaxis()
@@ -173,6 +173,38 @@ def plot_size_differences(ax: Axes, differences: pd.DataFrame, *, smallest_effec
     ax.axhline(0, color=COLORS["ink"], lw=0.8, ls=(0, (4, 2)))
     ax.axhline(smallest_effect, color=COLORS["ink"], lw=0.8, ls=":")
     _size_axis(ax, named)
+
+
+def plot_effect_map(ax: Axes, effects: pd.DataFrame, *, span: float, digits: int = 0) -> None:
+    """Mean D of noise training over its steps and the learning rate on data, a cell for each.
+
+    Cells are green where D is positive and orange where it is negative, the more so the larger it
+    is; a frame says that the 95 % interval excludes zero.
+
+    Arguments:
+        effects: columns lr, noise_steps, seed, value (D).
+        span: value of D with the fullest colour.
+        digits: after the decimal point.
+    """
+    rates, steps = sorted(effects["lr"].unique()), sorted(effects["noise_steps"].unique())
+    for (rate, noise), values in effects.groupby(["lr", "noise_steps"])["value"]:
+        mean, low, high = mean_interval(values)
+        x, y = steps.index(noise), rates.index(rate)
+        color = COLORS["FAN" if mean > 0 else "FA"]
+        fill = {"alpha": 0.7 * min(1.0, abs(mean) / span), "lw": 0}
+        ax.add_patch(Rectangle((x - 0.48, y - 0.48), 0.96, 0.96, fc=color, **fill))
+        if low > 0 or high < 0:
+            frame = {"fc": "none", "ec": COLORS["ink"]}
+            ax.add_patch(Rectangle((x - 0.43, y - 0.43), 0.86, 0.86, **frame))
+        words = f"{mean:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+        ax.text(x, y, words, ha="center", va="center", fontsize=8)
+    ax.set(xlim=(-0.5, len(steps) - 0.5), ylim=(-0.5, len(rates) - 0.5))
+    ax.set_xticks(range(len(steps)), [f"{noise:,}" for noise in steps])
+    ax.set_yticks(range(len(rates)), [f"{rate:g}" for rate in rates])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_xlabel("noise steps")
+    ax.set_ylabel("lr on data")
 
 
 def _means_by_size(
