@@ -4,10 +4,12 @@
   notebook alone).
 - The theme: one search field, no scripts for a service that is not used, and buttons that lead to
   the repository only when its address is known.
+- Explorers are made for pages, which have no kernel.
 - A figure without alternative text is a warning, and so fails the build.
 """
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,11 @@ def set_fingerprint(app: Sphinx, config: Config) -> None:
     config.fa_fingerprint = hashlib.sha256(parts.encode()).hexdigest()[:16]
     cache = Path(app.outdir).parent / ".jupyter_cache" / config.fa_fingerprint
     config.nb_execution_cache_path = str(cache)
+
+
+def show_explorers_without_kernel(app: Sphinx, config: Config) -> None:
+    """Tell the kernels of the build, which inherit this, that their widgets would be dead."""
+    os.environ["FA_EXPLORERS"] = "page"
 
 
 def set_theme(app: Sphinx, config: Config) -> None:
@@ -80,6 +87,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("fa_fingerprint", "", "env")
     app.connect("config-inited", set_fingerprint)
     app.connect("config-inited", set_theme)
+    app.connect("config-inited", show_explorers_without_kernel)
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("doctree-resolved", want_alt_text)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
