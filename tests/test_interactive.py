@@ -17,18 +17,20 @@ from fa_lib.interactive import (
     Cells,
     Control,
     Explorer,
+    Frames,
     Values,
     explore_noise,
     explore_sweep,
     explore_toy,
+    film,
+    train_toy,
 )
-from fa_lib.interactive._noise import Frames, film
-from fa_lib.interactive._toy import ACTIVITY, FEEDBACK, LR, STARTS, STEPS, train_toy
+from fa_lib.interactive._toy import ACTIVITY, FEEDBACK, LR, STARTS, STEPS
 
 
 @pytest.fixture(scope="module")
 def frames() -> Frames:
-    return film((12, 8, 4), steps=60, seed=3)
+    return film((12, 8, 4), steps=60, lr=1e-3, seed=3)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ in print a picture. All three are drawn from the same description.
 
 from fa_lib.interactive._explorer import Explorer
 from fa_lib.interactive._map import explore_sweep
-from fa_lib.interactive._noise import explore_noise
+from fa_lib.interactive._noise import Frames, explore_noise, film
 from fa_lib.interactive._scene import (
     Arrow,
     Cells,
@@ -18,13 +18,15 @@ from fa_lib.interactive._scene import (
     Readout,
     Values,
 )
-from fa_lib.interactive._toy import explore_toy
+from fa_lib.interactive._toy import Course, explore_toy, train_toy
 
 __all__ = [
     "Arrow",
     "Cells",
     "Control",
+    "Course",
     "Explorer",
+    "Frames",
     "Line",
     "Panel",
     "Points",
@@ -33,4 +35,6 @@ __all__ = [
     "explore_noise",
     "explore_sweep",
     "explore_toy",
+    "film",
+    "train_toy",
 ]

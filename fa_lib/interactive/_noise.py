@@ -50,13 +50,7 @@ class Frames:
     kl: Floats
 
 
-def film(
-    sizes: tuple[int, int, int] = (64, 24, 10),
-    *,
-    steps: int = 1500,
-    lr: float = 1e-3,
-    seed: int = 0,
-) -> Frames:
+def film(sizes: tuple[int, int, int], *, steps: int, lr: float, seed: int = 0) -> Frames:
     """Train one network by FA on noise and keep what it is on the way, on the CPU.
 
     Arguments:
@@ -90,17 +84,13 @@ def film(
     )
 
 
-def explore_noise(frames: Frames | None = None) -> Explorer:
+def explore_noise(frames: Frames) -> Explorer:
     """Four views of one network, and a slider over the steps of its noise training.
-
-    Arguments:
-        frames: from `film`; by default filmed now, with its default settings.
 
     Returns:
         Panels: every weight of W2 against its feedback weight, the angle, the singular values of
         W1, and the probabilities for a few inputs.
     """
-    frames = film() if frames is None else frames
     texts = tuple(f"{step:,}" for step in frames.steps)
     at = tuple(map(float, frames.steps))
     control = Control("step", "noise step", texts, at, still=len(texts) - 1, play=True)
