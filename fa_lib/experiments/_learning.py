@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 STRUCTURE_UNITS = (0, 1, 2, 5, 10, 15, 20)
 GRADIENT_UNITS = 5.0  # the angle of updates is measured up to here, and now and then afterwards
+VALIDATION_IMAGES = 5000  # of those set apart, on which accuracy is followed in training
 
 
 def _preparation(
@@ -56,7 +57,7 @@ def _preparation(
 
 
 def _noise(config: Config, params: dict[str, Any], device: torch.device) -> pd.DataFrame:
-    prep = _preparation(config, config.seeds, device, width=params["width"])
+    prep = _preparation(config, params.pop("seeds"), device, width=params["width"])
     arm = ARMS[params["arm"]]
     _, history = trained_before(arm.before, arm.before_rule, prep)
     return history.assign(**params, lr=config.noise_lr, noise_steps=0, setting="", n=0)
@@ -74,17 +75,21 @@ def _data(config: Config, params: dict[str, Any], device: torch.device) -> pd.Da
     train_measure = _measures.own_training_data(train, rows.to(device), seeds)
     measure: dict[str, Measure | MeasureAt] = {"train": MeasureAt(curve.records, train_measure)}
     main, large = arm in MAIN_ARMS, n >= config.headline
-    if main:
+    if main and large:
         measure["structure"] = MeasureAt(at, _measures.structure(validation))
     if large:
         early = {s for s in curve.records if s <= curve.at(GRADIENT_UNITS)} | at
         measure["gradient"] = MeasureAt(early, _measures.gradient_angles(validation))
         measure["path"] = MeasureAt(curve.records, _measures.path_of_readout())
-    longer = main and large
     steps, records = curve.steps, curve.records
+    longer = main and n == config.headline
     if longer:
-        steps = max(steps, min(config.max_epochs * curve.steps_per_epoch, config.max_steps))
+        steps = max(steps, config.max_epochs * curve.steps_per_epoch)
         records = records + list(range(records[-1], steps, 2 * curve.steps_per_epoch))
+    test = {"test": data.test}
+    if main and large:
+        followed = torch.arange(min(VALIDATION_IMAGES, len(validation)))
+        test["validation"] = data.validation.subset(followed)
     history = fit(
         start(arm, prep, scale),
         data.train,
@@ -92,7 +97,7 @@ def _data(config: Config, params: dict[str, Any], device: torch.device) -> pd.Da
         steps=steps,
         batch_size=config.batch_size,
         lr=lr,
-        test={"test": data.test, "validation": data.validation} if longer else data.test,
+        test=test,
         record_every=records,
         measure=measure,
         stop_when=_Patience(curve, config.patience) if longer else None,

@@ -40,14 +40,15 @@ class Config:
         noise_records: about how many of its steps are measured, evenly in their logarithm.
         headline: number of training images at which all arms run.
         sizes: numbers of training images at which FA, FAN, BP, Z and S run; each seed has its own.
-        side_seeds: how many of the seeds run at the sizes other than the headline.
+        side_seeds: how many of the seeds run at the sizes other than the headline, and in the
+            arms other than these five.
         lr: of setting F, with Adam.
         tuned: of setting T: (n, arm, lr, factor on the readout). Where a size has no entry, that
             of the nearest size in proportion is used.
         units: parts of the learning curve, see `Curve`; epochs, at the headline and above.
         min_steps: of a learning curve at smaller sizes.
-        patience, max_epochs, max_steps: the longer training of C6, at the headline and above:
-            until validation accuracy has not risen for `patience` epochs, at most so long.
+        patience, max_epochs: the longer training of C6, at the headline: until validation
+            accuracy has not risen for `patience` epochs, at most so long.
         path_seeds: how many seeds' paths and singular spectra are kept.
         map_lrs, map_noise_steps, map_widths, map_seeds: the map of FA (0 noise steps) and FAN.
     """
@@ -68,11 +69,10 @@ class Config:
     units: int = 20
     min_steps: int = 1500
     patience: int = 10
-    max_epochs: int = 200
-    max_steps: int = 24_000
+    max_epochs: int = 100
     path_seeds: int = 3
     map_lrs: tuple[float, ...] = (1e-4, 3e-4, 1e-3)
-    map_noise_steps: tuple[int, ...] = (0, 500, 1500, 5000, 15_000)
+    map_noise_steps: tuple[int, ...] = (0, 1500, 5000)
     map_widths: tuple[int, ...] = (100, 512)
     map_seeds: int = 5
 
@@ -94,6 +94,11 @@ class Config:
         return Curve(
             n, self.batch_size, self.units, 0 if large else self.min_steps, 4 if large else 2
         )
+
+    def seeds_of(self, arm: str, n: int) -> tuple[int, ...]:
+        """The seeds that run."""
+        everyone = arm in MAIN_ARMS and n == self.headline
+        return self.seeds if everyone else self.seeds[: self.side_seeds]
 
     def data_lr(self, setting: str, n: int, arm: str) -> tuple[float, float]:
         """Learning rate on data, and factor on the readout."""
@@ -156,8 +161,9 @@ def pieces(config: Config) -> list[Piece]:
     found = [_data_piece(config, setting, config.headline, arm) for setting in "FT" for arm in ARMS]
     for arm in ("FAN", "BPN", "U"):
         for width in config.widths if arm == "FAN" else config.widths[:1]:
-            cost = float(len(config.seeds) * config.noise_steps)
-            params = {"panel": "noise", "arm": arm, "width": width}
+            seeds = config.seeds_of(arm, config.headline)
+            cost = float(len(seeds) * config.noise_steps)
+            params = {"panel": "noise", "arm": arm, "width": width, "seeds": seeds}
             found.append(Piece(f"noise-{arm}-{width}", cost, params))
     curve = config.curve(config.headline)
     cost = float(max(1, 4 * config.path_seeds * curve.steps))
@@ -180,7 +186,7 @@ def pieces(config: Config) -> list[Piece]:
 
 
 def _data_piece(config: Config, setting: str, n: int, arm: str) -> Piece:
-    seeds = config.seeds if n == config.headline else config.seeds[: config.side_seeds]
+    seeds = config.seeds_of(arm, n)
     params = {"panel": "data", "setting": setting, "n": n, "arm": arm, "seeds": seeds}
     return Piece(f"data-{setting}-{n}-{arm}", float(len(seeds) * config.curve(n).steps), params)
 

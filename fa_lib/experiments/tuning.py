@@ -40,8 +40,8 @@ class Config:
         width, batch_size, noise_steps, noise_lr: as in Figures 2 to 4.
         headline, large: numbers of training images; all arms at the first, the five main arms with
             the first `large_seeds` seeds at the second (0: not at all).
-        lrs: to choose from, for every arm.
-        readout_scales: to choose from too, for FA. Scale 0 is arm Z.
+        lrs, large_lrs: to choose from, for every arm.
+        readout_scales, large_readout_scales: to choose from too, for FA. Scale 0 is arm Z.
         epochs: of the curve.
     """
 
@@ -54,9 +54,11 @@ class Config:
     noise_lr: float = 1e-4
     headline: int = 5000
     large: int = 50_000
-    large_seeds: int = 2
+    large_seeds: int = 1
     lrs: tuple[float, ...] = (1e-4, 3e-4, 1e-3, 3e-3)
+    large_lrs: tuple[float, ...] = (3e-4, 1e-3, 3e-3)
     readout_scales: tuple[float, ...] = (1.0, 0.5, 0.25, 0.0)
+    large_readout_scales: tuple[float, ...] = (1.0, 0.0)
     epochs: int = 20
 
 
@@ -96,16 +98,16 @@ def data_sets(config: Config) -> tuple[str, ...]:
 def pieces(config: Config) -> list[Piece]:
     """One for each number of training images, arm, learning rate and readout scale."""
     found = []
-    for n, arms, seeds in (
-        (config.headline, tuple(ARMS), len(config.seeds)),
-        (config.large, MAIN_ARMS, min(config.large_seeds, len(config.seeds))),
-    ):
-        if n == 0:
-            continue
+    sizes = [(config.headline, tuple(ARMS), len(config.seeds), config.lrs, config.readout_scales)]
+    if config.large:
+        seeds = min(config.large_seeds, len(config.seeds))
+        choices = config.large_lrs, config.large_readout_scales
+        sizes.append((config.large, MAIN_ARMS, seeds, *choices))
+    for n, arms, seeds, lrs, scales in sizes:
         cost = float(seeds * Curve(n, config.batch_size, config.epochs).steps)
         for arm in arms:
-            for scale in config.readout_scales if arm == "FA" else (1.0,):
-                for lr in config.lrs:
+            for scale in scales if arm == "FA" else (1.0,):
+                for lr in lrs:
                     params = {"n": n, "arm": arm, "lr": lr, "readout_scale": scale, "seeds": seeds}
                     found.append(Piece(f"{n}-{arm}-{lr:g}-{scale:g}", cost, params))
     return found
