@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogLocator
 
 from fa_lib.claims import mean_interval
 from fa_lib.plotting._fig1 import noise_step_axis
@@ -33,9 +34,9 @@ DASHES = ("-", "--", ":")
 SPECTRA = {  # label, colour, dashes
     "start": ("start", "null", "-"),
     "noise": ("after noise", "FAN", ":"),
-    "FA": ("FA after data", "FA", "-"),
-    "FAN": ("FAN after data", "FAN", "-"),
-    "BP": ("BP after data", "BP", "-"),
+    "FA": ("FA, after data", "FA", "-"),
+    "FAN": ("FA with noise, after data", "FAN", "-"),
+    "BP": ("BP, after data", "BP", "-"),
 }
 
 
@@ -159,6 +160,8 @@ def plot_by_size(ax: Axes, values: pd.DataFrame) -> None:
 def plot_size_differences(ax: Axes, differences: pd.DataFrame, *, smallest_effect: float) -> None:
     """D of FA with noise against other arms over the number of training images.
 
+    The thin line shows the slope of D against FA, fitted to the seeds that every size has.
+
     Arguments:
         differences: columns reference (the arm FA with noise is compared with), n, seed, value.
         smallest_effect: of D that counts, drawn dotted.
@@ -170,6 +173,13 @@ def plot_size_differences(ax: Axes, differences: pd.DataFrame, *, smallest_effec
         rows = named[named["arm"] == arm]
         label = f"against {LOOKS[arm].name}"
         _means_by_size(ax, rows, place - (len(arms) - 1) / 2, label, LOOKS[arm].marker, look)
+    against_fa = named[named["arm"] == "FA"].pivot_table(index="seed", columns="n", values="value")
+    means = against_fa.dropna().mean()
+    if means.notna().sum() > 1:
+        sizes = np.log(means.index.to_numpy(float))
+        ax.plot(
+            means.index, np.polyval(np.polyfit(sizes, means, 1), sizes), color=COLORS["FA"], lw=0.8
+        )
     ax.axhline(0, color=COLORS["ink"], lw=0.8, ls=(0, (4, 2)))
     ax.axhline(smallest_effect, color=COLORS["ink"], lw=0.8, ls=":")
     _size_axis(ax, named)
@@ -196,7 +206,7 @@ def plot_effect_map(ax: Axes, effects: pd.DataFrame, *, span: float, digits: int
         if low > 0 or high < 0:
             frame = {"fc": "none", "ec": COLORS["ink"]}
             ax.add_patch(Rectangle((x - 0.43, y - 0.43), 0.86, 0.86, **frame))
-        words = f"{mean:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+        words = f"{round(mean, digits) or 0:.{digits}f}".replace("-", "\N{MINUS SIGN}")  # no -0
         ax.text(x, y, words, ha="center", va="center", fontsize=8)
     ax.set(xlim=(-0.5, len(steps) - 0.5), ylim=(-0.5, len(rates) - 0.5))
     ax.set_xticks(range(len(steps)), [f"{noise:,}" for noise in steps])
@@ -221,6 +231,7 @@ def _means_by_size(
         marker=marker,
         ms=4,
         capsize=2,
+        elinewidth=1,
         label=f"{label} (n = {_seed_counts(rows)})",
         **look,
     )
@@ -238,6 +249,7 @@ def _size_axis(ax: Axes, rows: pd.DataFrame) -> None:
     ax.set_xscale("log")
     ax.set_xticks(sizes, [f"{n:,}" for n in sizes])
     ax.minorticks_off()
+    ax.set_xlim(sizes[0] / 1.7, sizes[-1] * 1.7)
     ax.set_xlabel("training images")
 
 
@@ -272,7 +284,9 @@ def _in_percent(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _log_axis(ax: Axes) -> None:
-    """A logarithmic horizontal axis with plain numbers."""
+    """A logarithmic horizontal axis with plain numbers, some between the powers of ten if few."""
     ax.set_xscale("log")
+    low, high = ax.get_xlim()
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 30 * low else (1,)))
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter("")
