@@ -201,11 +201,11 @@ def plot_effect_map(ax: Axes, effects: pd.DataFrame, *, span: float, digits: int
         mean, low, high = mean_interval(values)
         x, y = steps.index(noise), rates.index(rate)
         color = COLORS["FAN" if mean > 0 else "FA"]
-        fill = {"alpha": 0.7 * min(1.0, abs(mean) / span), "lw": 0}
-        ax.add_patch(Rectangle((x - 0.48, y - 0.48), 0.96, 0.96, fc=color, **fill))
+        full = 0.7 * min(1.0, abs(mean) / span)
+        ax.add_patch(Rectangle((x - 0.48, y - 0.48), 0.96, 0.96, fc=color, alpha=full, lw=0))
         if low > 0 or high < 0:
-            frame = {"fc": "none", "ec": COLORS["ink"]}
-            ax.add_patch(Rectangle((x - 0.43, y - 0.43), 0.86, 0.86, **frame))
+            corner = (x - 0.43, y - 0.43)
+            ax.add_patch(Rectangle(corner, 0.86, 0.86, fc="none", ec=COLORS["ink"]))
         words = f"{round(mean, digits) or 0:.{digits}f}".replace("-", "\N{MINUS SIGN}")  # no -0
         ax.text(x, y, words, ha="center", va="center", fontsize=8)
     ax.set(xlim=(-0.5, len(steps) - 0.5), ylim=(-0.5, len(rates) - 0.5))
