@@ -155,7 +155,6 @@ def claims(
     """Judge the paper's claims by the stored paper-profile results."""
     import dataclasses
     import json
-    import math
 
     from fa_lib.claims import judge_stored, verdict_table
 
@@ -168,13 +167,7 @@ def claims(
         typer.echo(json.dumps([row | {"rule": rules[row["claim"]]} for row in rows], indent=1))
         return
     for verdict in verdicts:
-        specific = f" (specific to noise: {verdict.specific})" if verdict.specific else ""
-        typer.echo(f"{verdict.claim.id} {verdict.outcome}{specific}: {verdict.claim.statement}")
-        for row in verdict.settings:
-            effect = f"D = {row.effect:.3g}"
-            effect += "" if math.isnan(row.low) else f" [{row.low:.3g}, {row.high:.3g}]"
-            found = f"{row.verdict}, {effect} {verdict.unit} from {row.n} seeds"
-            typer.echo(f"  {row.setting}: {found}{'; ' if row.note else ''}{row.note}")
+        typer.echo(str(verdict))
 
 
 @data_app.command("list")

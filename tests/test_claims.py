@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from fa_lib import protocol
-from fa_lib.claims import cells, holm, judge, mean_interval, one_sided_p, verdict_table
+from fa_lib.claims import (
+    bootstrap_interval,
+    cells,
+    holm,
+    judge,
+    mean_interval,
+    one_sided_p,
+    share_interval,
+    verdict_table,
+)
 from fa_lib.protocol import CLAIMS, FAMILY, rules_hash
 
 SEEDS = range(20)
@@ -46,6 +55,38 @@ def test_p_equals_counting_all_sign_flips() -> None:
 def test_p_of_no_difference_is_one() -> None:
     assert one_sided_p([0.0, 0.0, 0.0]) == 1.0
     assert math.isnan(one_sided_p([1.0, math.nan]))
+
+
+@pytest.mark.parametrize(("noisy", "expected"), [(0.3, 0.4), (0.05, 0.4)])
+def test_share_interval_holds_the_ratios_that_a_t_test_does_not_reject(
+    noisy: float, expected: float
+) -> None:
+    draw = np.random.default_rng(3)
+    whole = 1 + noisy * draw.normal(size=12)
+    part = expected * whole + noisy * draw.normal(size=12)
+    share, low, high = share_interval(part, whole)
+    assert low < share < high
+    for border in (low, high):
+        assert stats.ttest_1samp(part - border * whole, 0).pvalue == pytest.approx(0.05)
+
+
+def test_share_of_no_gap_is_undefined() -> None:
+    assert all(map(math.isnan, share_interval([1.0, 2.0, 3.0], [-1.0, 0.1, 1.0])))
+
+
+def test_bootstrap_of_a_normal_sample_is_near_the_t_interval() -> None:
+    sample = np.random.default_rng(5).normal(4, 2, 40)
+    expected = stats.t.interval(0.95, 39, loc=sample.mean(), scale=stats.sem(sample))
+    low, high = bootstrap_interval(sample)
+    assert (low, high) == pytest.approx(expected, abs=0.15 * (expected[1] - expected[0]))
+    assert bootstrap_interval(10 * sample + 3) == pytest.approx((10 * low + 3, 10 * high + 3))
+
+
+def test_bootstrap_reaches_further_on_the_long_side() -> None:
+    sample = np.random.default_rng(6).exponential(size=30)
+    low, high = bootstrap_interval(sample)
+    assert high - sample.mean() > 1.2 * (sample.mean() - low)
+    assert all(map(math.isnan, bootstrap_interval([1.0, 2.0])))
 
 
 def rejected(p: list[float], level: float) -> list[bool]:

@@ -3,20 +3,23 @@
 import json
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 import pytest
+from learning_tables import data as learning_data
 from test_claims import grid, training
 
 from fa_lib import cli, results
-from fa_lib.experiments import fig1
+from fa_lib.experiments import fig1, learning
 from fa_lib.experiments._config import settings
 from fa_lib.results import config_hash
 
 
-def store(table: pd.DataFrame) -> None:
-    config = settings(fig1.PROFILES["paper"])
-    provenance = {"experiment": "fig1", "name": "paper", "config": config, "data_fingerprints": {}}
+def store(table: pd.DataFrame, experiment: ModuleType = fig1) -> None:
+    config = settings(experiment.PROFILES["paper"])
+    name = experiment.__name__.rpartition(".")[2]
+    provenance = {"experiment": name, "name": "paper", "config": config, "data_fingerprints": {}}
     provenance |= {"config_hash": config_hash(config), "numerics": results.NUMERICS}
     results.save(table, provenance)
 
@@ -65,7 +68,40 @@ def test_what_is_not_measured_is_named(
 ) -> None:
     monkeypatch.setattr(results, "_shipped_root", lambda: tmp_path / "nothing shipped")
     assert fa_lib("claims", monkeypatch=monkeypatch) == 0
-    assert "fa-lib run fig1 --profile paper" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "fa-lib run fig1 --profile paper" in error
+    assert "fa-lib run learning --profile paper" in error
+
+
+@pytest.mark.usefixtures("results_root")
+def test_a_claim_of_the_learning_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store(learning_data(), learning)
+    assert fa_lib("claims", "--claim", "C5", monkeypatch=monkeypatch) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("C5 holds (specific to noise: yes): ")
+    assert second.startswith(
+        "  F, n = 5,000: PASS, 6 [6, 6] points, 10 seeds; FA 75, FAN 81, BP 87"
+    )
+    assert fa_lib("claims", "--claim", "C5", "--json", monkeypatch=monkeypatch) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["effect"] == pytest.approx(6.0)
+    assert (row["verdict"], row["specific to noise"]) == ("holds", "yes")
+
+
+@pytest.mark.usefixtures("results_root")
+def test_what_is_measured_is_shown_beside_what_is_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(results, "_shipped_root", lambda: tmp_path / "nothing shipped")
+    store(learning_data(), learning)
+    assert fa_lib("claims", monkeypatch=monkeypatch) == 0
+    shown = capsys.readouterr()
+    assert [line[:3] for line in shown.out.splitlines() if not line.startswith(" ")] == [
+        "C4 ", "C5 ", "C6 ", "C7 ", "C8 ", "C9 ", "C10", "C11", "C12",
+    ]  # fmt: skip
+    assert shown.err == "fig1 is not measured yet: fa-lib run fig1 --profile paper\n"
 
 
 @pytest.mark.usefixtures("results_root")
@@ -74,4 +110,5 @@ def test_an_unknown_claim_gets_one_line(
 ) -> None:
     assert fa_lib("claims", "--claim", "C33", monkeypatch=monkeypatch) == 1
     error = capsys.readouterr().err
-    assert error == "error: Unknown claim 'C33'. Did you mean 'C3'? Allowed: C1, C2, C3.\n"
+    assert error.startswith("error: Unknown claim 'C33'. Did you mean 'C3'? Allowed: C1, C10, ")
+    assert error.count("\n") == 1

@@ -11,11 +11,11 @@ import pandas as pd
 from fa_lib.metrics import area_under_curve
 from fa_lib.protocol import Claim
 
-# Recorded at units 0, 1, 2, ... and the last of every curve: where a curve's units are read from.
-_UNITS = "dimensionality_w1"
+LOSS = "train_loss"  # recorded on the curve alone, at every record: its last one is the end
+# Where it is recorded, its steps are units 0, 1, 2 and so on; else the curve has so many units.
+_STRUCTURE, _UNITS = "dimensionality_w1", 20
 # Recorded only at the sizes at which everything is measured, which are the claims' settings.
 _FULL = "gradient_angle_w1"
-LOSS = "train_loss"
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,16 @@ def runs(table: pd.DataFrame, metrics: Iterable[str]) -> list[Run]:
         metrics: to keep.
     """
     wanted = set(metrics)
-    data = table[(table["panel"] == "data") & table["metric"].isin({*wanted, _UNITS, _FULL})]
+    also = {LOSS, _STRUCTURE, _FULL}
+    data = table[(table["panel"] == "data") & table["metric"].isin(wanted | also)]
     found = []
     for (setting, n), rows in data.groupby(["setting", "n"]):
-        units = np.unique(rows.loc[rows["metric"] == _UNITS, "step"])
-        if len(units) < 2:
+        on_curve = rows.loc[rows["metric"] == LOSS, "step"]
+        if on_curve.empty:
             continue
+        end = int(on_curve.max())
+        structure = np.unique(rows.loc[rows["metric"] == _STRUCTURE, "step"])
+        unit = float(structure[1]) if len(structure) > 1 else end / _UNITS
         kept = rows[rows["metric"].isin(wanted)]
         curves = {
             (str(arm), str(metric)): part.pivot(index="step", columns="seed", values="value")  # noqa: PD010 - it refuses doubles
@@ -95,9 +99,7 @@ def runs(table: pd.DataFrame, metrics: Iterable[str]) -> list[Run]:
         before = rows.groupby("arm", sort=False)["noise_steps"].max()
         noise = {str(arm): int(steps) for arm, steps in before.items()}
         full = bool((rows["metric"] == _FULL).any())
-        found.append(
-            Run(str(setting), int(n), float(units[1]), int(units[-1]), full, noise, curves)
-        )
+        found.append(Run(str(setting), int(n), unit, end, full, noise, curves))
     return found
 
 
@@ -141,10 +143,11 @@ def at_equal_loss(run: Run, arm: str, reference: str, metric: str) -> tuple[pd.S
     """
     losses, values = run.pair(arm, reference, LOSS), run.pair(arm, reference, metric)
     steps = losses[0].index.intersection(values[0].index)
+    falls = [np.log(wide.loc[steps].clip(lower=1e-12)) for wide in losses]
+    kept = [wide.loc[steps] for wide in values]
     found: tuple[dict[object, float], dict[object, float]] = ({}, {})
     for seed in losses[0].columns.intersection(values[0].columns):
-        fall = [np.log(np.maximum(wide.loc[steps, seed].to_numpy(), 1e-12)) for wide in losses]
-        value = [wide.loc[steps, seed].to_numpy() for wide in values]
+        fall, value = ([wide[seed].to_numpy() for wide in pair] for pair in (falls, kept))
         known = ~np.isnan(fall[0]) & ~np.isnan(value[0])
         if not known.any():
             continue
