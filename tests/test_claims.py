@@ -43,13 +43,32 @@ def test_interval_of_one_value_is_undefined() -> None:
     assert math.isnan(high)
 
 
-def test_p_equals_counting_all_sign_flips() -> None:
-    differences = np.array([0.3, -0.1, 0.7, 1.2, -0.4, 0.9, 0.2])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0.3, -0.1, 0.7, 1.2, -0.4, 0.9, 0.2],
+        [0.3, -0.3, 0.3, 0.5, -0.1, 0.5, 0.5],
+        [0.2, 0.2, 0.2, 0.2],
+        [-1.0, -2.0, 3.0],
+    ],
+)
+def test_p_equals_counting_all_sign_flips(values: list[float]) -> None:
+    differences = np.array(values)
     ranks = stats.rankdata(abs(differences))
     observed = ranks[differences > 0].sum()
     flips = itertools.product([0, 1], repeat=len(differences))
     larger = [np.dot(flip, ranks) >= observed for flip in flips]
     assert one_sided_p(differences) == pytest.approx(np.mean(larger), rel=1e-12)
+
+
+def test_p_equals_scipys_exact_one() -> None:
+    differences = np.random.default_rng(2).normal(0.3, 1, 45)
+    expected = stats.wilcoxon(differences, alternative="greater", method="exact").pvalue
+    assert one_sided_p(differences) == pytest.approx(expected, rel=1e-9)
+
+
+def test_differences_of_zero_say_nothing() -> None:
+    assert one_sided_p([0.0, 1.0, 0.0, 2.0, 3.0]) == one_sided_p([1.0, 2.0, 3.0]) == 0.125
 
 
 def test_p_of_no_difference_is_one() -> None:

@@ -6,6 +6,7 @@ draw what these functions return, so that no figure can disagree with a verdict.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -133,7 +134,8 @@ def detail(part: Part, setting: str, comparison: str, unit: str) -> Detail:
 def comparisons(run: Run, measures: Iterable[Measure]) -> list[Detail]:
     """Mean D of every measure, FAN against FA and against the controls that were run.
 
-    What decides has a second row against FA, with the studentised bootstrap interval.
+    What decides has a second row against FA, with the studentised bootstrap interval (from three
+    seeds on).
     """
     rows = []
     for measure in measures:
@@ -146,6 +148,8 @@ def comparisons(run: Run, measures: Iterable[Measure]) -> list[Detail]:
             rows.append(detail(part, run.name, f"FAN against {reference}", unit))
             if measure.decides and reference == "FA":
                 low, high = bootstrap_interval(values)
+                if math.isnan(low):
+                    continue
                 name = f"{measure.name}, bootstrap interval"
                 again = replace(part, name=name, low=low, high=high)
                 rows.append(detail(again, run.name, "FAN against FA", unit))
