@@ -206,6 +206,14 @@ def test_a_loss_that_rises_for_a_while_is_read_where_it_is_first_reached(ax):
     assert value.min() == 4
 
 
+def test_seeds_that_share_no_loss_are_not_drawn(ax):
+    losses = {"FA": [[2.0, 1.5], [1.0, 0.5]], "FAN": [[2.0, 1.0], [2.0, 1.0]]}
+    lines = plotting.plot_against_loss(ax, loss_table(losses), "rank_w1", setting="F", n=50)
+    assert list(lines) == ["FAN"]
+    del losses["FAN"]
+    assert not plotting.plot_against_loss(ax, loss_table(losses), "rank_w1", setting="F", n=50)
+
+
 # -- Against the number of training images ---------------------------------------------------------
 
 
@@ -228,12 +236,6 @@ def test_by_size_shows_means_and_intervals(ax):
         expected = stats.t.interval(0.95, len(v) - 1, v.mean(), stats.sem(v))
         np.testing.assert_allclose(edge, expected)
     assert [label.get_text() for label in ax.get_xticklabels()] == ["100", "1,000"]
-
-
-def test_a_single_seed_is_a_point(ax):
-    plotting.plot_by_size(ax, pd.DataFrame({"arm": "FA", "n": [100], "seed": 0, "value": 1.0}))
-    line, *_ = ax.get_legend_handles_labels()[0][0]
-    assert list(line.get_ydata()) == [1.0]
 
 
 def test_size_differences_have_the_slope_of_the_seeds_that_all_sizes_have(ax):

@@ -258,21 +258,23 @@ def _over_loss(rows: pd.DataFrame, metric: str, points: int = 40) -> pd.DataFram
     wide = rows[rows["metric"].isin(["train_loss", metric])].pivot_table(
         index=["arm", "seed", "step"], columns="metric", values="value"
     )
-    parts = []
+    parts = [pd.DataFrame(columns=["arm", "seed", "loss", "value"])]
     for arm, of_arm in wide.dropna().sort_index().groupby("arm"):
         curves = {}
         for seed, curve in of_arm.groupby("seed"):
             loss = np.minimum.accumulate(curve["train_loss"].to_numpy())  # it may rise for a while
-            curves[seed] = (-np.log(loss), curve[metric].to_numpy())
+            curves[seed] = (-np.log(loss.clip(1e-12)), curve[metric].to_numpy())
         first = max(fallen[0] for fallen, _ in curves.values())
         last = min(fallen[-1] for fallen, _ in curves.values())
+        if first > last:  # no loss that all seeds passed
+            continue
         grid = np.linspace(first, last, points)
         for seed, (fallen, values) in curves.items():
             value = np.interp(grid, fallen, values)
             parts.append(
                 pd.DataFrame({"arm": arm, "seed": seed, "loss": np.exp(-grid), "value": value})
             )
-    return pd.concat(parts)
+    return pd.concat(parts[1:] or parts)
 
 
 def _in_percent(rows: pd.DataFrame) -> pd.DataFrame:
