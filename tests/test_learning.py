@@ -32,7 +32,7 @@ def test_which_pieces_there_are() -> None:
     names = [p.name for p in learning.pieces(learning.PROFILES["paper"])]
     assert len(names) == len(set(names))
     data = [name for name in names if name.startswith("data")]
-    assert len(data) == 2 * (len(ARMS) + 4 * len(MAIN_ARMS))
+    assert len(data) == 2 * (len(ARMS) + 3 * len(MAIN_ARMS) + 3)
     assert {"noise-FAN-1000", "noise-BPN-512", "noise-U-512", "paths"} < set(names)
 
 

@@ -70,6 +70,7 @@ ARMS = {
     "P": Arm("real images with permuted labels, then feedback alignment", before="images"),
 }
 MAIN_ARMS = ("FA", "FAN", "BP", "Z", "S")
+LARGE_ARMS = ("FA", "FAN", "BP")  # with the largest training sets, which cost the most
 
 
 @dataclass(frozen=True)

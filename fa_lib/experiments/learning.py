@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 
-from fa_lib.experiments._arms import ARMS, MAIN_ARMS
+from fa_lib.experiments._arms import ARMS, LARGE_ARMS, MAIN_ARMS
 from fa_lib.experiments._curve import Curve
 from fa_lib.experiments._learning import PANELS
 from fa_lib.experiments._registry import Piece
@@ -39,7 +39,8 @@ class Config:
         batch_size, noise_steps, noise_lr: of noise training, with Adam.
         noise_records: about how many of its steps are measured, evenly in their logarithm.
         headline: number of training images at which all arms run.
-        sizes: numbers of training images at which FA, FAN, BP, Z and S run; each seed has its own.
+        sizes: numbers of training images at which FA, FAN, BP, Z and S run (above the headline the
+            first three alone, for their cost); each seed has its own images.
         side_seeds: how many of the seeds run at the sizes other than the headline, and in the
             arms other than these five.
         lr: of setting F, with Adam.
@@ -67,9 +68,9 @@ class Config:
     lr: float = 1e-4
     tuned: tuple[tuple[int, str, float, float], ...] = TUNED
     units: int = 20
-    min_steps: int = 1500
+    min_steps: int = 1000
     patience: int = 10
-    max_epochs: int = 100
+    max_epochs: int = 40
     path_seeds: int = 3
     map_lrs: tuple[float, ...] = (1e-4, 3e-4, 1e-3)
     map_noise_steps: tuple[int, ...] = (0, 1500, 5000)
@@ -157,24 +158,20 @@ def data_sets(config: Config) -> tuple[str, ...]:
 
 
 def pieces(config: Config) -> list[Piece]:
-    """The headline's arms, then noise training, paths, the other sizes, and the map."""
-    found = [_data_piece(config, setting, config.headline, arm) for setting in "FT" for arm in ARMS]
+    """Noise training, the arms at every size, paths, and the map."""
+    found = []
     for arm in ("FAN", "BPN", "U"):
         for width in config.widths if arm == "FAN" else config.widths[:1]:
             seeds = config.seeds_of(arm, config.headline)
             cost = float(len(seeds) * config.noise_steps)
             params = {"panel": "noise", "arm": arm, "width": width, "seeds": seeds}
             found.append(Piece(f"noise-{arm}-{width}", cost, params))
+    for n in sorted(config.sizes, key=lambda n: n != config.headline):
+        arms = ARMS if n == config.headline else LARGE_ARMS if n > config.headline else MAIN_ARMS
+        found += [_data_piece(config, setting, n, arm) for setting in "FT" for arm in arms]
     curve = config.curve(config.headline)
     cost = float(max(1, 4 * config.path_seeds * curve.steps))
     found.append(Piece("paths", cost, {"panel": "paths"}))
-    found += [
-        _data_piece(config, setting, n, arm)
-        for n in config.sizes
-        for setting in "FT"
-        for arm in MAIN_ARMS
-        if n != config.headline
-    ]
     for width in config.map_widths:
         for noise_steps in config.map_noise_steps:
             for lr in config.map_lrs:

@@ -16,7 +16,7 @@ import torch
 
 from fa_lib.experiments._arms import (
     ARMS,
-    MAIN_ARMS,
+    LARGE_ARMS,
     Preparation,
     material,
     own_examples,
@@ -38,8 +38,8 @@ class Config:
         seeds: a network each; others than those of the verdicts.
         dataset, validation: the last `validation` training images decide, never the test images.
         width, batch_size, noise_steps, noise_lr: as in Figures 2 to 4.
-        headline, large: numbers of training images; all arms at the first, the five main arms with
-            the first `large_seeds` seeds at the second (0: not at all).
+        headline, large: numbers of training images; all arms at the first, the paper's three
+            with the first `large_seeds` seeds at the second (0: not at all).
         lrs, large_lrs: to choose from, for every arm.
         readout_scales, large_readout_scales: to choose from too, for FA. Scale 0 is arm Z.
         epochs: of the curve.
@@ -102,7 +102,7 @@ def pieces(config: Config) -> list[Piece]:
     if config.large:
         seeds = min(config.large_seeds, len(config.seeds))
         choices = config.large_lrs, config.large_readout_scales
-        sizes.append((config.large, MAIN_ARMS, seeds, *choices))
+        sizes.append((config.large, LARGE_ARMS, seeds, *choices))
     for n, arms, seeds, lrs, scales in sizes:
         cost = float(seeds * Curve(n, config.batch_size, config.epochs).steps)
         for arm in arms:
