@@ -20,6 +20,7 @@ from fa_lib.plotting._fig2 import (
 )
 from fa_lib.plotting._fig3 import (
     MAP_QUANTITIES,
+    draw_measures,
     map_differences,
     plot_arm_values,
     plot_paths,
@@ -59,6 +60,7 @@ __all__ = [
     "arms_in",
     "draw_arms",
     "draw_biology",
+    "draw_measures",
     "draw_noise_batch",
     "draw_pathways",
     "format_interval",

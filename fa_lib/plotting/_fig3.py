@@ -19,6 +19,7 @@ from fa_lib.plotting._style import COLORS, LOOKS, STRONG_ARMS, arm_look, arms_in
 
 __all__ = [
     "MAP_QUANTITIES",
+    "draw_measures",
     "map_differences",
     "plot_arm_values",
     "plot_paths",
@@ -27,11 +28,60 @@ __all__ = [
 ]
 
 MAP_QUANTITIES = {
-    "area": "area under the accuracy curve (points)",
-    "end": "accuracy at the end (points)",
-    "equal_steps": "accuracy at equal total steps (points)",
-    "angle": "centred angle at the end (degrees)",
+    "area": "area under curve\n(points)",
+    "end": "accuracy at the end\n(points)",
+    "equal_steps": "accuracy at equal\ntotal steps (points)",
+    "angle": "centred angle\n(degrees)",
 }
+
+
+def draw_measures(axes: Sequence[Axes]) -> None:
+    """What Figure 3 measures, drawn: of a learning curve, of an update, of a path.
+
+    Arguments:
+        axes: three.
+    """
+    curve, update, path = axes
+    x = np.linspace(0, 1, 100)
+    y = 0.93 * (1 - np.exp(-4 * x**1.3))
+    curve.plot(x, y, color=COLORS["FAN"], lw=2)
+    curve.fill_between(x, y, color=COLORS["FAN"], alpha=0.15, lw=0)
+    curve.text(0.6, 0.3, "area", ha="center", color=COLORS["FAN"])
+    level = 0.7
+    first = float(x[np.argmax(y >= level)])
+    curve.plot([0, first, first], [level, level, 0], color=COLORS["ink"], lw=0.9, ls=":")
+    curve.text(first + 0.03, 0.06, "steps to a level", fontsize=7.5)
+    curve.plot(0.8, y[79], "o", color=COLORS["ink"], ms=5)
+    curve.text(0.8, y[79] - 0.06, "best validation\ncheckpoint", ha="center", va="top", fontsize=7)
+    curve.set(xlim=(0, 1), ylim=(0, 1.02), xticks=[], yticks=[])
+    curve.set(xlabel="data step", ylabel="test accuracy")
+
+    for tip, words, color, up in (
+        ((1.0, 0.12), "BP gradient", COLORS["BP"], -0.13),
+        ((0.72, 0.74), "FA update", COLORS["FA"], 0.03),
+    ):
+        _arrow(update, tip, color)
+        update.text(tip[0], tip[1] + up, words, color=color, ha="center")
+    arc = np.linspace(np.arctan2(0.12, 1), np.arctan2(0.74, 0.72), 30)
+    update.plot(0.45 * np.cos(arc), 0.45 * np.sin(arc), color=COLORS["ink"], lw=1)
+    update.text(0.47, 0.24, "gradient\nangle", fontsize=7.5)
+    update.set(xlim=(-0.1, 1.25), ylim=(-0.15, 1.0), aspect="equal")
+
+    t = np.linspace(0, 1, 60)
+    points = np.stack([t, 0.55 * t + 0.16 * np.sin(7 * t)])
+    path.plot(*points, color=COLORS["FA"], lw=2)
+    path.text(0.78, 0.24, "path", color=COLORS["FA"])
+    _arrow(path, (points[0, -1], points[1, -1]), COLORS["ink"])
+    path.text(0.6, 0.52, "displacement", fontsize=7.5, ha="right")
+    path.plot(1.25, 0.25, "*", ms=13, color=COLORS["ink"])
+    path.text(1.25, 0.14, "feedback $B$", ha="center", va="top", fontsize=7.5)
+    path.set(xlim=(-0.15, 1.5), ylim=(-0.25, 1.15), aspect="equal")
+    for ax in (update, path):
+        ax.axis("off")
+
+
+def _arrow(ax: Axes, tip: tuple[float, float], color: str) -> None:
+    ax.annotate("", tip, (0, 0), arrowprops={"arrowstyle": "-|>", "color": color, "lw": 1.8})
 
 
 def plot_arm_values(ax: Axes, values: pd.DataFrame) -> None:

@@ -167,7 +167,7 @@ def legend_below(fig: Figure, *panels: Mapping[str, Line2D]) -> None:
     for arm in (arm for arm in LOOKS if arm in present):
         lines = [panel[arm] for panel in panels if arm in panel]
         counts = sorted(int(str(line.get_label()).rpartition("n = ")[2][:-1]) for line in lines)
-        most = f" to {counts[-1]}" if counts[-1] > counts[0] else ""
+        most = f"\N{EN DASH}{counts[-1]}" if counts[-1] > counts[0] else ""
         handles.append(lines[0])
         labels.append(f"{LOOKS[arm].name} (n = {counts[0]}{most})")
     fig.legend(
