@@ -59,7 +59,8 @@ def test_arm_values_are_seeds_with_mean_and_interval(ax):
     (mean,) = [line for line in markers(ax, "o") if line.get_markersize() > 3]
     assert mean.get_ydata()[0] == pytest.approx(83)
     low, high = stats.t.interval(0.95, 2, 83, stats.sem(sample))
-    ends = np.concatenate([np.array(s)[:, 1] for c in ax.collections for s in c.get_segments()])
+    bars = [bar for drawn in ax.collections for bar in drawn.get_segments() if len(bar)]
+    ends = np.concatenate(bars)[:, 1]
     assert np.isclose(ends, low).any()
     assert np.isclose(ends, high).any()
     (dashed,) = [line for line in ax.lines if set(line.get_ydata()) == {83.0} and line != mean]
