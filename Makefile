@@ -7,10 +7,10 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_EXTRA)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv book test lab lint hero clean set-repo
+.PHONY: help venv book test test-book lab lint hero clean set-repo
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The stamps are older than pyproject.toml after every edit of it, which installs again.
 .venv/installed: pyproject.toml
@@ -34,6 +34,9 @@ book: venv  ## execute the chapters and build the book into _build/html
 
 test: venv  ## run all tests, every chapter in its smoke profile included
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-book: book  ## test the built book in a browser: Chromium or Chrome, in a minute
+	@$(BIN)/python -m pytest tests/test_browser.py tests/test_browser_explorers.py
 
 lab: venv  ## open the chapters in JupyterLab
 	@$(BIN)/jupyter lab book

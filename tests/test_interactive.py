@@ -195,7 +195,7 @@ def test_the_page_stands_by_itself(explorer: Explorer):
     assert addresses == {"http://www.w3.org/2000/svg"}  # a name, not a place
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=[\"'](?!data:)", page)
     assert page.count("<script") == page.count("</script") == 2
-    assert re.search(r'<img class="fa-still" alt="[^"]{80,}"', page)
+    assert re.search(r'<img class="explorer-still" alt="[^"]{80,}"', page)
     assert 'role="group" aria-label="Explorer: ' in page
 
 

@@ -5,11 +5,17 @@
 - The theme: one search field, no scripts for a service that is not used, and buttons that lead to
   the repository only when its address is known.
 - Explorers are made for pages, which have no kernel.
+- What Sphinx and pandas write that screen readers stumble over is put right.
+- Of the theme's two thousand icons, only those that are used stay in its script, which would be
+  half of what a page weighs.
+- The built book holds a fingerprint of what it was built from, by which the tests in a browser know
+  whether it is the present one.
 - A figure without alternative text is a warning, and so fails the build.
 """
 
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +24,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
 
+import fa_lib
 from fa_lib.results import package_fingerprint
 
 logger = logging.getLogger(__name__)
@@ -32,10 +39,29 @@ def results_fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def made_by(root: Path) -> str:
+    """Hash of what fills the pages under `root`: the package, its scripts for pages, results."""
+    digest = hashlib.sha256(package_fingerprint().encode())
+    digest.update(results_fingerprint(root / "results").encode())
+    for path in sorted(Path(fa_lib.__file__).parent.glob("interactive/explorer.*")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def source_fingerprint(root: Path) -> str:
+    """Hash of all that the book under `root` is made from, its sources included."""
+    digest = hashlib.sha256(made_by(root).encode())
+    sources = [path for path in (root / "book").rglob("*") if path.is_file()]
+    for path in sorted([*sources, root / "_config.yml", root / "_toc.yml"]):
+        if not {"__pycache__", ".ipynb_checkpoints"} & set(path.parts):
+            digest.update(path.relative_to(root).as_posix().encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
 def set_fingerprint(app: Sphinx, config: Config) -> None:
     """Tie pages and executed notebooks to the package and the results that they show."""
-    parts = package_fingerprint() + results_fingerprint(Path(app.srcdir) / "results")
-    config.fa_fingerprint = hashlib.sha256(parts.encode()).hexdigest()[:16]
+    config.fa_fingerprint = made_by(Path(app.srcdir))
     cache = Path(app.outdir).parent / ".jupyter_cache" / config.fa_fingerprint
     config.nb_execution_cache_path = str(cache)
 
@@ -57,18 +83,63 @@ def set_theme(app: Sphinx, config: Config) -> None:
     else:
         options.pop("repository_url", None)
     if url.startswith("https://github.com/"):  # Colab opens notebooks from GitHub only
-        options["launch_buttons"] = {"colab_url": "https://colab.research.google.com"}
+        options["launch_buttons"] = {
+            "colab_url": "https://colab.research.google.com",
+            "binderhub_url": "https://mybinder.org",
+            "notebook_interface": "jupyterlab",
+        }
 
 
-def drop_thebe(
+# Roles that ARIA has given up or wants otherwise, and pandas' empty corner, no header of anything.
+REPLACED = {
+    ' role="doc-biblioentry"': "",
+    '<div role="list" class="citation-list">': '<div class="citation-list">',
+    "<th></th>": "<td></td>",
+}
+
+
+def tidy_page(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Drop the scripts of thebe, unused here, which declare a constant twice on every page."""
+    """Drop the scripts of thebe, unused here, which declare a constant twice; mend the markup."""
+    for wrong, right in REPLACED.items():
+        context["body"] = context.get("body", "").replace(wrong, right)
     context["script_files"] = [
         script
         for script in context["script_files"]
         if "thebe" not in f"{script.filename} {script.attributes.get('body', '')}".lower()
     ]
+
+
+ICON = re.compile(
+    r'(?:"([\w-]+)"|([a-z]\w*)):\[\d+,\d+,\[([^\[\]]*)\],'  # name: [width, height, [other names],
+    r'"[0-9a-f]+",(?:"[^"]*"|\[(?:"[^"]*",?)+\])\],?'  # code, outline],
+)
+
+
+def slim_icons(app: Sphinx, exception: Exception | None) -> None:
+    """Take the icons that no page and no script names out of Font Awesome's script."""
+    static = Path(app.outdir) / "_static"
+    script = static / "scripts" / "fontawesome.js"
+    if exception is not None or not script.exists():
+        return
+    others = [path for path in static.rglob("*.js") if path != script]
+    used = set()
+    for path in [*Path(app.outdir).rglob("*.html"), *others]:
+        used.update(re.findall(r"fa-([a-z0-9-]+)", path.read_text(encoding="utf-8")))
+
+    def keep(icon: re.Match[str]) -> str:
+        names = {icon[1] or icon[2], *re.findall(r'"([\w-]+)"', icon[3])}
+        return icon[0] if names & used else ""
+
+    script.write_text(ICON.sub(keep, script.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def write_fingerprint(app: Sphinx, exception: Exception | None) -> None:
+    """Say what the book was built from."""
+    if exception is None and app.builder.name == "html":
+        text = source_fingerprint(Path(app.srcdir))
+        (Path(app.outdir) / ".fingerprint").write_text(text, encoding="utf-8")
 
 
 def want_alt_text(app: Sphinx, doctree: nodes.document, page: str) -> None:
@@ -88,6 +159,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", set_fingerprint)
     app.connect("config-inited", set_theme)
     app.connect("config-inited", show_explorers_without_kernel)
-    app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("html-page-context", tidy_page, priority=900)
     app.connect("doctree-resolved", want_alt_text)
+    app.connect("build-finished", slim_icons)
+    app.connect("build-finished", write_fingerprint)
+    app.add_js_file("book.js")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

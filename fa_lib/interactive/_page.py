@@ -19,8 +19,8 @@ def to_html(scene: Scene) -> str:
     style, script = ((here / f"explorer.{kind}").read_text("utf-8") for kind in ("css", "js"))
     data = json.dumps(to_payload(scene), separators=(",", ":"), ensure_ascii=False)
     return (
-        f'<div class="fa-explorer" role="group" aria-label="{escape(scene.title)}">'
-        f'<style>{style}</style><img class="fa-still" alt="{escape(scene.alt)}" '
+        f'<div class="explorer" role="group" aria-label="{escape(scene.title)}">'
+        f'<style>{style}</style><img class="explorer-still" alt="{escape(scene.alt)}" '
         f'src="data:image/png;base64,{to_png(scene, scene.still)}"><script type="application/json">'
         # "</" would end the element, even inside a text.
         f"{data.replace('</', '<' + chr(92) + '/')}</script><script>{script}</script></div>"

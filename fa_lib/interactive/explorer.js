@@ -113,18 +113,18 @@
       if (panel.pick_x && panel.pick_y) {
         svg("rect", { x: scale.x(state[panel.pick_x] - 0.5), y: scale.y(state[panel.pick_y] + 0.5),
           width: width, height: height, fill: "none", stroke: ink, "stroke-width": 3,
-          "class": "fa-picked" }, group);
+          "class": "explorer-picked" }, group);
       }
     }
   };
 
   function key(panel, figure) {
-    var list = html("div", { "class": "fa-key" }, figure);
+    var list = html("div", { "class": "explorer-key" }, figure);
     panel.layers.forEach(function (layer) {
       if (!layer.label || layer.kind === "Arrow") return;
-      var item = html("span", {}, list), kind = layer.kind === "Points" ? "fa-dot" :
-        layer.dashed ? "fa-dashed" : "";
-      var look = kind === "fa-dot" ? "background:" : "border-color:";
+      var item = html("span", {}, list), kind = layer.kind === "Points" ? "explorer-dot" :
+        layer.dashed ? "explorer-dashed" : "";
+      var look = kind === "explorer-dot" ? "background:" : "border-color:";
       html("i", { "class": kind, style: look + layer.color, "aria-hidden": "true" }, item);
       item.appendChild(document.createTextNode(layer.label));
     });
@@ -135,7 +135,7 @@
     html("figcaption", {}, figure, panel.title);
     var root = svg("svg", { viewBox: "0 0 " + W + " " + H, role: "img", "aria-label": panel.alt },
       figure);
-    var scale = scales(panel), id = "fa-clip-" + Math.random().toString(36).slice(2);
+    var scale = scales(panel), id = "explorer-clip-" + Math.random().toString(36).slice(2);
     var left = scale.x(panel.x_lim[0]), right = scale.x(panel.x_lim[1]);
     var top = scale.y(panel.y_lim[1]), bottom = scale.y(panel.y_lim[0]);
     var clip = svg("clipPath", { id: id }, root);
@@ -179,7 +179,7 @@
       if (panel.pick_x) nearest(panel.pick_x, scale.toX(x));
       if (panel.pick_y) nearest(panel.pick_y, scale.toY(y));
     }
-    root.classList.add("fa-pick");
+    root.classList.add("explorer-pick");
     root.addEventListener("pointerdown", function (event) {
       root.setPointerCapture(event.pointerId);
       pick(event);
@@ -197,6 +197,7 @@
       input = html("input", { type: "range", min: 0, max: control.texts.length - 1, step: 1 }, label);
       shown = html("output", {}, label);
     }
+    input.setAttribute("aria-label", control.label); // without the text of the output
     input.addEventListener("input", function () { set(control.name, Number(input.value)); });
     return function (place) {
       input.value = place;
@@ -237,9 +238,9 @@
 
   function start(root) {
     var scene = JSON.parse(root.querySelector("script[type='application/json']").textContent);
-    var state = {}, controls = {}, show = {}, bar = html("div", { "class": "fa-bar" }, root);
-    var status = html("p", { "class": "fa-said", role: "status", "aria-live": "polite" }, root);
-    var grid = html("div", { "class": "fa-panels" }, root);
+    var state = {}, controls = {}, show = {}, bar = html("div", { "class": "explorer-bar" }, root);
+    var status = html("p", { "class": "explorer-said", role: "status", "aria-live": "polite" }, root);
+    var grid = html("div", { "class": "explorer-panels" }, root);
     function update() {
       panels.forEach(function (panel) { panel(state); });
       status.textContent = scene.readouts.map(function (readout) {
@@ -264,8 +265,8 @@
       return addPanel(panel, grid, scene.ink, set, controls);
     });
     update();
-    root.classList.add("fa-live");
+    root.classList.add("explorer-live");
   }
 
-  document.querySelectorAll(".fa-explorer:not(.fa-live)").forEach(start);
+  document.querySelectorAll(".explorer:not(.explorer-live)").forEach(start);
 })();

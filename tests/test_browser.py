@@ -1,0 +1,164 @@
+"""The built book in a real browser: `make test-book`, or `make test` after `make book`.
+
+Each page is opened once, without a network, and looked at in both widths and both modes; the tests
+then ask what was seen.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote, urldefrag
+
+import pytest
+from built_book import HTML, launched, pages, served, visit, why_not
+
+REASON = why_not()
+pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
+
+PAGES = pages()
+WIDE, NARROW = 1400, 360
+HEAVY = 2_000_000  # bytes of a page and its own pictures
+
+LINKS = "[...document.links].map(link => link.href)"
+ANCHORS = "[...document.querySelectorAll('[id]')].map(element => element.id)"
+BROKEN_IMAGES = """[...document.images].filter(image => !(image.complete && image.naturalWidth))
+    .map(image => image.outerHTML.slice(0, 200))"""
+SEARCH_FIELDS = """[...document.querySelectorAll(
+    'input[type=search], input[name=q], .search-button, .search-button-field')]
+    .filter(field => field.checkVisibility()).length"""
+# What reaches over the edge of the page and is not inside something that scrolls by itself.
+OVERFLOW = """(() => {
+    const width = document.documentElement.clientWidth;
+    if (document.documentElement.scrollWidth <= width) return [];
+    return [...document.querySelectorAll('main *')]
+        .filter(element => element.getBoundingClientRect().right > width + 1)
+        .map(element => element.outerHTML.slice(0, 100)).concat(['(the page)']).slice(0, 4);
+})()"""
+
+
+@dataclass
+class Seen:
+    """What a page showed; violations are axe's, "mode, width: rule (place)"."""
+
+    faults: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
+    anchors: set[str] = field(default_factory=set)
+    broken_images: list[str] = field(default_factory=list)
+    overflow: dict[int, list[str]] = field(default_factory=dict)
+    search_fields: dict[int, int] = field(default_factory=dict)
+    violations: list[str] = field(default_factory=list)
+    bytes: int = 0
+    text: str = ""
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    with served() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with launched() as chromium:
+        yield chromium
+
+
+@pytest.fixture(scope="module")
+def tour(site: str, browser: Any) -> dict[str, Seen]:
+    """Every page, once."""
+    return {path: look_at(browser, site, path) for path in PAGES}
+
+
+def look_at(browser: Any, site: str, path: str) -> Seen:
+    from axe_playwright_python.sync_playwright import Axe  # only where it is installed
+
+    seen = Seen()
+    with visit(browser, site, path) as opened:
+        page = opened.page
+        seen.links, seen.anchors = page.evaluate(LINKS), set(page.evaluate(ANCHORS))
+        seen.text = page.locator("main").inner_text() if page.locator("main").count() else ""
+        own = [size for url, size in opened.received.items() if "/_static/" not in url]
+        seen.bytes = sum(own)
+        # Images below the window may load when they are first seen.
+        page.evaluate("document.images.forEach?.(i => i.loading = 'eager')")
+        seen.broken_images = page.evaluate(BROKEN_IMAGES)
+        for width in (WIDE, NARROW):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_timeout(100)  # for scripts that heed the new width
+            seen.overflow[width] = page.evaluate(OVERFLOW)
+            seen.search_fields[width] = page.evaluate(SEARCH_FIELDS)
+        seen.faults = list(opened.faults)  # axe asks for style sheets by wrong addresses
+        for width, mode in ((NARROW, "light"), (WIDE, "light"), (WIDE, "dark")):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.emulate_media(color_scheme=mode)
+            page.wait_for_function(f"document.documentElement.dataset.theme === '{mode}'")
+            page.wait_for_timeout(100)
+            seen.violations += [
+                f"{mode}, {width} px: {rule['id']} ({node['target']}: {node['html'][:100]})"
+                for rule in Axe().run(page).response["violations"]
+                if rule["impact"] in ("serious", "critical")
+                for node in rule["nodes"]
+            ]
+    return seen
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_page_loads_without_an_error_or_a_network(tour: dict[str, Seen], path: str):
+    assert tour[path].faults == []
+    assert tour[path].broken_images == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_links_lead_somewhere(tour: dict[str, Seen], site: str, path: str):
+    for link in tour[path].links:
+        if link.startswith(site):
+            address, anchor = urldefrag(link.removeprefix(site).partition("?")[0])
+            target = unquote(address) or "index.html"
+            assert (HTML / target).is_file(), link
+            if anchor and target in tour:
+                assert unquote(anchor) in tour[target].anchors, link
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_nothing_overflows_and_one_search_field_is_shown(tour: dict[str, Seen], path: str):
+    assert tour[path].overflow == {WIDE: [], NARROW: []}
+    # The search page has its own beside that of the header.
+    wanted = {1, 2} if path == "search.html" else {1}
+    assert set(tour[path].search_fields.values()) <= wanted
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_page_is_accessible_in_both_modes(tour: dict[str, Seen], path: str):
+    assert tour[path].violations == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_page_is_light(tour: dict[str, Seen], path: str):
+    assert 0 < tour[path].bytes < HEAVY
+
+
+def test_nothing_on_a_page_was_left_unfilled(tour: dict[str, Seen]):
+    """Such as a number that no cell glued, or a widget that waits for a kernel."""
+    for path, seen in tour.items():
+        for leftover in ("{glue", "{term}", "Loading widget", "/work/", "Traceback"):
+            assert leftover not in seen.text, path
+
+
+def test_search_finds_the_alignment_angle(site: str, browser: Any):
+    with visit(browser, site, "search.html?q=alignment+angle") as opened:
+        results = opened.page.locator("#search-results li a")
+        results.first.wait_for()
+        found = results.evaluate_all("links => links.map(link => link.href)")
+        assert any("fig1_noise_alignment.html" in link for link in found)
+        assert any("glossary.html" in link for link in found)
+        assert opened.faults == []
+
+
+def test_the_mode_button_says_which_mode_is_on(site: str, browser: Any):
+    with visit(browser, site, "book/index.html") as opened:
+        button = opened.page.locator(".theme-switch-button:visible").first
+        names = []
+        for _ in range(3):
+            names.append(button.get_attribute("aria-label"))
+            button.click()
+        assert sorted(names) == ["Colour mode: auto", "Colour mode: dark", "Colour mode: light"]
