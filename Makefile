@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_EXTRA)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv book test test-book lab lint hero clean set-repo
+.PHONY: help venv book test test-book lab lint hero verdicts clean set-repo
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ lint: .venv/installed-dev  ## check style and types
 
 hero: venv  ## redraw the README's figure from the stored result
 	@$(BIN)/python book/_ext/draw_hero.py
+
+verdicts: venv  ## rewrite the README's table of verdicts from the stored results
+	@$(BIN)/python book/_ext/fa_tables.py
 
 clean:  ## remove what was built; .venv and the stored results stay
 	rm -rf _build dist .pytest_cache .hypothesis .ruff_cache .mypy_cache

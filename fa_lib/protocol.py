@@ -45,7 +45,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-__all__ = ["CLAIMS", "Claim", "rules_hash"]
+__all__ = ["CHAPTERS", "CLAIMS", "Claim", "rules_hash"]
 
 
 @dataclass(frozen=True)
@@ -245,6 +245,14 @@ CLAIMS: dict[str, Claim] = {
             limits={"slope": 0.0},
         ),
     )
+}
+
+# The chapter in book/ that puts a claim to the test. Not part of the rules, nor of their hash.
+CHAPTERS: dict[str, str] = {
+    **dict.fromkeys(("C1", "C2", "C3"), "fig1_noise_alignment"),
+    "C4": "fig2_alignment_in_learning",
+    **dict.fromkeys(("C5", "C6", "C7", "C8"), "fig3_fast_learning"),
+    **dict.fromkeys(("C9", "C10", "C11", "C12"), "fig4_simpler_solutions"),
 }
 
 FAMILY = 18  # claims of the paper, over which Holm's correction runs

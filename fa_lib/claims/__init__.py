@@ -35,6 +35,7 @@ from fa_lib.claims._statistics import (
     one_sided_p,
     share_interval,
 )
+from fa_lib.claims._summary import summary
 from fa_lib.experiments import resolve, stored_result
 from fa_lib.protocol import CLAIMS, FAMILY, Claim
 
@@ -57,6 +58,7 @@ __all__ = [
     "one_sided_p",
     "runs",
     "share_interval",
+    "summary",
     "verdict_table",
 ]
 

@@ -1,0 +1,66 @@
+"""The README, the index and the status page say what the stored results say."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from fa_lib import results
+from fa_lib.claims import judge_stored
+from fa_lib.protocol import CHAPTERS, CLAIMS
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def tables():
+    pytest.importorskip("sphinx")
+    spec = importlib.util.spec_from_file_location("fa_tables", ROOT / "book/_ext/fa_tables.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_claim_has_a_chapter() -> None:
+    assert set(CHAPTERS) == set(CLAIMS)
+    for chapter in CHAPTERS.values():
+        assert (ROOT / "book" / f"{chapter}.ipynb").is_file()
+
+
+def test_the_readme_gives_the_present_verdicts(tables) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme == tables.with_verdicts(readme), "run `make verdicts`"
+
+
+def test_every_stored_verdict_is_in_the_table(tables) -> None:
+    verdicts, _ = judge_stored()
+    assert verdicts
+    rows = tables.verdicts("", effects=True).splitlines()[2:]
+    assert len(rows) == len(verdicts)
+    for row, verdict in zip(rows, verdicts, strict=True):
+        assert row.startswith(f"| [{verdict.claim.id}]({CHAPTERS[verdict.claim.id]}.ipynb) |")
+        assert f"**{verdict.outcome}**" in row
+        for judgement in verdict.settings:
+            assert f"{judgement.effect:.3g}" in row
+
+
+def test_every_stored_result_is_on_the_status_page(tables) -> None:
+    rows = tables.status().splitlines()
+    assert len({row.count(" | ") for row in rows}) == 1
+    for folder, name in results.stored():
+        (row,) = [row for row in rows if row.startswith(f"| {folder.name}/{name} |")]
+        facts = results.read(folder, name).provenance
+        assert facts["command"] in row
+        assert facts["date"][:10] in row
+
+
+def test_a_readme_without_marks_is_refused(tables) -> None:
+    with pytest.raises(ValueError, match=r"README\.md must hold"):
+        tables.with_verdicts("# no marks")
+
+
+def test_the_pages_hold_the_marks(tables) -> None:
+    assert tables.VERDICTS in (ROOT / "book/index.md").read_text(encoding="utf-8")
+    assert tables.STATUS in (ROOT / "book/status.md").read_text(encoding="utf-8")
