@@ -99,7 +99,7 @@ class Visit:
 def visit(browser: Any, site: str, path: str, width: int = 1400, **how: Any) -> Iterator[Visit]:
     """Open a page in a fresh context; `how` is playwright's, such as color_scheme="dark"."""
     context = browser.new_context(viewport={"width": width, "height": 900}, **how)
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)  # a busy machine takes long
     seen = Visit(context.new_page())
 
     def gate(route: Any) -> None:

@@ -4,13 +4,14 @@ Each page is opened once, without a network, and looked at in both widths and bo
 then ask what was seen.
 """
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urldefrag
 
 import pytest
-from built_book import HTML, launched, pages, served, visit, why_not
+from built_book import HTML, ROOT, launched, pages, served, visit, why_not
 
 REASON = why_not()
 pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
@@ -51,6 +52,9 @@ class Seen:
     text: str = ""
 
 
+See = Callable[[str], Seen]
+
+
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
     with served() as address:
@@ -64,9 +68,9 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def tour(site: str, browser: Any) -> dict[str, Seen]:
-    """Every page, once."""
-    return {path: look_at(browser, site, path) for path in PAGES}
+def see(site: str, browser: Any) -> See:
+    """What a page showed; looked at once, when first asked for."""
+    return functools.cache(lambda path: look_at(browser, site, path))
 
 
 def look_at(browser: Any, site: str, path: str) -> Seen:
@@ -103,45 +107,45 @@ def look_at(browser: Any, site: str, path: str) -> Seen:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_page_loads_without_an_error_or_a_network(tour: dict[str, Seen], path: str):
-    assert tour[path].faults == []
-    assert tour[path].broken_images == []
+def test_page_loads_without_an_error_or_a_network(see: See, path: str):
+    assert see(path).faults == []
+    assert see(path).broken_images == []
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_links_lead_somewhere(tour: dict[str, Seen], site: str, path: str):
-    for link in tour[path].links:
+def test_links_lead_somewhere(see: See, site: str, path: str):
+    for link in see(path).links:
         if link.startswith(site):
             address, anchor = urldefrag(link.removeprefix(site).partition("?")[0])
             target = unquote(address) or "index.html"
             assert (HTML / target).is_file(), link
-            if anchor and target in tour:
-                assert unquote(anchor) in tour[target].anchors, link
+            if anchor and target in PAGES:
+                assert unquote(anchor) in see(target).anchors, link
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_nothing_overflows_and_one_search_field_is_shown(tour: dict[str, Seen], path: str):
-    assert tour[path].overflow == {WIDE: [], NARROW: []}
+def test_nothing_overflows_and_one_search_field_is_shown(see: See, path: str):
+    assert see(path).overflow == {WIDE: [], NARROW: []}
     # The search page has its own beside that of the header.
     wanted = {1, 2} if path == "search.html" else {1}
-    assert set(tour[path].search_fields.values()) <= wanted
+    assert set(see(path).search_fields.values()) <= wanted
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_page_is_accessible_in_both_modes(tour: dict[str, Seen], path: str):
-    assert tour[path].violations == []
+def test_page_is_accessible_in_both_modes(see: See, path: str):
+    assert see(path).violations == []
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_page_is_light(tour: dict[str, Seen], path: str):
-    assert 0 < tour[path].bytes < HEAVY
+def test_page_is_light(see: See, path: str):
+    assert 0 < see(path).bytes < HEAVY
 
 
-def test_nothing_on_a_page_was_left_unfilled(tour: dict[str, Seen]):
+@pytest.mark.parametrize("path", PAGES)
+def test_nothing_on_a_page_was_left_unfilled(see: See, path: str):
     """Such as a number that no cell glued, or a widget that waits for a kernel."""
-    for path, seen in tour.items():
-        for leftover in ("{glue", "{term}", "Loading widget", "/work/", "Traceback"):
-            assert leftover not in seen.text, path
+    for leftover in ("{glue", "{term}", "Loading widget", str(ROOT), "Traceback"):
+        assert leftover not in see(path).text
 
 
 def test_search_finds_the_alignment_angle(site: str, browser: Any):
