@@ -35,7 +35,7 @@ book: venv  ## execute the chapters and build the book into _build/html
 test: venv  ## run all tests, every chapter in its smoke profile included
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-book: book  ## test the built book in a browser: Chromium or Chrome, in a minute
+test-book: book  ## build the book and test it in a browser (Chromium or Chrome)
 	@$(BIN)/python -m pytest tests/test_browser.py tests/test_browser_explorers.py
 
 lab: venv  ## open the chapters in JupyterLab
