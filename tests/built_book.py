@@ -129,6 +129,6 @@ def visit(browser: Any, site: str, path: str, width: int = 1400, **how: Any) -> 
     page.on("response", answered)
     page.on("requestfinished", finished)
     page.goto(site + path, wait_until="networkidle")
-    page.wait_for_function("!window.MathJax || !MathJax.startup || MathJax.startup.promise")
+    page.evaluate("window.MathJax?.startup?.promise?.then(() => true)")  # waits for it, if any
     yield seen
     context.close()
