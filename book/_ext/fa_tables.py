@@ -21,17 +21,16 @@ def verdicts(chapters: str, effects: bool) -> str:
     """The table of verdicts as Markdown.
 
     chapters: the path before the chapters' names, to which the claims are linked.
-    effects: whether to give the effect in every setting too.
+    effects: whether to give the effect in every setting too (mean, 95 % interval).
     """
-    head = ["claim", "the paper says", "verdict", "specific to noise?"]
-    head += ["effect D in each setting (mean, 95 % interval)"] if effects else []
+    says = "the paper says" + ("; effect D in each setting" if effects else "")
+    head = ["claim", says, "verdict", "specific to noise?"]
     lines = [_row(head), _row(["---"] * len(head))]
     judged, _ = judge_stored()
     for row in summary(judged).itertuples():
         link = f"[{row.claim}]({chapters}{row.chapter}.ipynb)"
-        cells = [link, row.statement, f"**{row.verdict}**", row.specific]
-        cells += ["<br>".join(row.effects)] if effects else []
-        lines.append(_row(cells))
+        below = f"<br><small>{'<br>'.join(row.effects)}</small>" if effects else ""
+        lines.append(_row([link, row.statement + below, f"**{row.verdict}**", row.specific]))
     return "\n".join(lines)
 
 
