@@ -73,6 +73,13 @@ def see(site: str, browser: Any) -> See:
     return functools.cache(lambda path: look_at(browser, site, path))
 
 
+def resize(page: Any, width: int) -> None:
+    """Change the width, and give the theme's scripts the third of a second that they take."""
+    if page.viewport_size["width"] != width:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(600)
+
+
 def look_at(browser: Any, site: str, path: str) -> Seen:
     from axe_playwright_python.sync_playwright import Axe  # only where it is installed
 
@@ -87,13 +94,12 @@ def look_at(browser: Any, site: str, path: str) -> Seen:
         page.evaluate("document.images.forEach?.(i => i.loading = 'eager')")
         seen.broken_images = page.evaluate(BROKEN_IMAGES)
         for width in (WIDE, NARROW):
-            page.set_viewport_size({"width": width, "height": 900})
-            page.wait_for_timeout(100)  # for scripts that heed the new width
+            resize(page, width)
             seen.overflow[width] = page.evaluate(OVERFLOW)
             seen.search_fields[width] = page.evaluate(SEARCH_FIELDS)
         seen.faults = list(opened.faults)  # axe asks for style sheets by wrong addresses
         for width, mode in ((NARROW, "light"), (WIDE, "light"), (WIDE, "dark")):
-            page.set_viewport_size({"width": width, "height": 900})
+            resize(page, width)
             page.emulate_media(color_scheme=mode)
             page.wait_for_function(f"document.documentElement.dataset.theme === '{mode}'")
             page.wait_for_timeout(100)
