@@ -40,10 +40,11 @@ def results_fingerprint(folder: Path) -> str:
 
 
 def made_by(root: Path) -> str:
-    """Hash of what fills the pages under `root`: the package, its scripts for pages, results."""
+    """Hash of what fills the pages under `root`: package, scripts for pages, results, extensions."""
     digest = hashlib.sha256(package_fingerprint().encode())
     digest.update(results_fingerprint(root / "results").encode())
-    for path in sorted(Path(fa_lib.__file__).parent.glob("interactive/explorer.*")):
+    scripts = Path(fa_lib.__file__).parent.glob("interactive/explorer.*")
+    for path in sorted([*scripts, *(root / "book/_ext").glob("*.py")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
