@@ -40,7 +40,7 @@ def results_fingerprint(folder: Path) -> str:
 
 
 def made_by(root: Path) -> str:
-    """Hash of what fills the pages under `root`: package, scripts for pages, results, extensions."""
+    """Hash of what fills the pages under `root`: package, explorers, results, extensions."""
     digest = hashlib.sha256(package_fingerprint().encode())
     digest.update(results_fingerprint(root / "results").encode())
     scripts = Path(fa_lib.__file__).parent.glob("interactive/explorer.*")
