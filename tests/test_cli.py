@@ -72,7 +72,7 @@ def test_the_stored_command_repeats_the_run(fa_lib: Call, results_root: Path, la
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("run tyni", "error: Unknown experiment 'tyni'. Did you mean 'tiny'?"),
+        ("run tinny", "error: Unknown experiment 'tinny'. Did you mean 'tiny'?"),
         ("run tiny --profile papr", "error: Unknown profile of tiny 'papr'. Did you mean 'paper'?"),
         ("run tiny --set scael=1", "error: Unknown setting of tiny 'scael'. Did you mean 'scale'"),
         ("run tiny --set scale=big", "error: scale must be a number, got 'big'."),

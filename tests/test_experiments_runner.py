@@ -98,7 +98,7 @@ def test_the_bar_is_for_those_who_watch(capfd: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("arguments", "kind", "message"),
     [
-        ({"name": "tyni"}, ValueError, "Unknown experiment 'tyni'. Did you mean 'tiny'?"),
+        ({"name": "tinny"}, ValueError, "Unknown experiment 'tinny'. Did you mean 'tiny'?"),
         ({"profile": "papers"}, ValueError, "Unknown profile of tiny 'papers'. Did you mean 'pap"),
         ({"scael": 1}, ValueError, "Unknown setting of tiny 'scael'. Did you mean 'scale'?"),
         ({"scale": "2"}, TypeError, "scale must be a number, got '2'."),
