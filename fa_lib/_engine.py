@@ -31,7 +31,7 @@ StopWhen = Callable[[MLP, int, Mapping[str, Tensor]], bool]
 OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
 # Bytes of weights, gradients and optimiser state that one CPU thread works on: more falls out of
-# cache, less spends its time on calls (benchmarks/ has the curve).
+# cache, less spends its time on calls.
 CHUNK_BYTES = 24e6
 
 TICK = 100  # steps between two updates of the progress bar

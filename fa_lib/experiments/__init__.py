@@ -1,4 +1,4 @@
-"""The experiments, one file a figure.
+"""The experiments, a file each; figures that look at the same runs share one (`resolve`).
 
 To add one, write a module that defines what `Experiment` says (TITLE, Config, PROFILES, data_sets,
 pieces, run_piece) and give it a line in the registry.
