@@ -112,6 +112,8 @@ def test_setting_t_takes_the_choice_of_the_nearest_size() -> None:
         ({"headline": 200}, r"sizes must hold the headline, 200"),
         ({"widths": ()}, "widths is empty"),
         ({"noise_steps": 0}, "noise_steps must be at least 1"),
+        ({"units": 0}, "units must be at least 1"),
+        ({"sizes": (300, 0)}, "Each of sizes must be at least 1"),
         ({"tuned": ((300, "FA", 1e-3, 1.0),)}, "no entry for BP, BPN"),
     ],
 )

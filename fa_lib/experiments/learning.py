@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 
+from fa_lib._checks import positive_int
 from fa_lib.experiments._arms import ARMS, LARGE_ARMS, MAIN_ARMS
 from fa_lib.experiments._curve import Curve
 from fa_lib.experiments._learning import PANELS
@@ -23,6 +24,10 @@ from fa_lib.experiments._tuned import TUNED
 
 TITLE = "Figures 2 to 4: what noise training changes about learning from data"
 
+_COUNTS = (
+    *("batch_size", "units", "validation", "noise_steps", "noise_records", "patience"),
+    *("max_epochs", "side_seeds", "path_seeds", "map_seeds"),
+)
 COLUMNS = ("panel", "arm", "setting", "n", "width", "lr", "noise_steps", "seed", "step", "metric")
 
 
@@ -83,8 +88,10 @@ class Config:
             raise ValueError("widths is empty: give at least one.")
         if self.headline not in self.sizes:
             raise ValueError(f"sizes must hold the headline, {self.headline}, got {self.sizes}.")
-        if self.noise_steps < 1:
-            raise ValueError(f"noise_steps must be at least 1, got {self.noise_steps}.")
+        for name in _COUNTS:
+            positive_int(getattr(self, name), name)
+        for size in self.sizes:
+            positive_int(size, "Each of sizes")
         absent = sorted(set(ARMS) - {arm for _, arm, _, _ in self.tuned})
         if absent:
             raise ValueError(f"tuned has no entry for {', '.join(absent)}.")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 
+from fa_lib._checks import positive_int
 from fa_lib.experiments._arms import (
     ARMS,
     LARGE_ARMS,
@@ -60,6 +61,14 @@ class Config:
     readout_scales: tuple[float, ...] = (1.0, 0.5, 0.25, 0.0)
     large_readout_scales: tuple[float, ...] = (1.0, 0.0)
     epochs: int = 20
+
+    def __post_init__(self) -> None:
+        """Refuse an empty choice."""
+        for name in ("lrs", "readout_scales"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} is empty: give at least one.")
+        for name in ("batch_size", "validation", "noise_steps", "headline", "epochs"):
+            positive_int(getattr(self, name), name)
 
 
 PROFILES = {
