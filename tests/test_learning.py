@@ -73,7 +73,7 @@ def test_networks_stop_when_validation_accuracy_no_longer_rises() -> None:
 
 
 def test_every_panel_has_the_same_columns_and_says_what_it_is() -> None:
-    parts = [piece(n) for n in ("noise-FAN-32", "paths", "map-16-50-0.001", "data-F-100-Z")]
+    parts = [piece(n) for n in ("noise-FAN-32", "paths", "map-16-50-0.003", "data-F-100-Z")]
     for part in parts:
         assert part.columns.tolist() == [*learning.COLUMNS, "value"]
         assert not part.drop(columns="value").isna().any().any()
