@@ -172,8 +172,14 @@ def kl_from_uniform(logits: Tensor) -> Tensor:
     return (-log_p.mean(dim=2) - math.log(logits.shape[2])).mean(dim=1)
 
 
-def evaluate(net: MLP, split: Split, *, batch_size: int = 2000) -> tuple[Tensor, Tensor]:
+def evaluate(
+    net: MLP, split: Split, *, subset: Tensor | None = None, batch_size: int = 2000
+) -> tuple[Tensor, Tensor]:
     """Mean cross-entropy in nats [N] and accuracy in 0 to 1 [N] of each network on a data set.
+
+    Arguments:
+        subset: each network's own examples, indices into `split`, int64 [N, n]; None takes all.
+        batch_size: inputs at a time, for each network.
 
     Raises:
         ValueError: labels outside the network's classes, inputs of another width.
@@ -185,12 +191,15 @@ def evaluate(net: MLP, split: Split, *, batch_size: int = 2000) -> tuple[Tensor,
         )
     loss = torch.zeros(len(net), dtype=torch.float64, device=net.device)
     correct = torch.zeros_like(loss)
-    for x, y in zip(split.x.split(batch_size), split.y.split(batch_size), strict=True):
-        logits = net(x)
-        labels = y.to(net.device).expand(len(net), -1)
-        loss += cross_entropy(logits, labels).double() * len(y)
+    count = len(split) if subset is None else subset.shape[1]
+    for first in range(0, count, batch_size):
+        part = slice(first, first + batch_size)
+        rows = part if subset is None else subset[:, part]
+        logits, labels = net(split.x[rows]), split.y[rows].to(net.device)
+        labels = labels.expand(len(net), -1)
+        loss += cross_entropy(logits, labels).double() * labels.shape[1]
         correct += (logits.argmax(dim=2) == labels).sum(dim=1)
-    return loss / len(split), correct / len(split)
+    return loss / count, correct / count
 
 
 def generalization_gap(net: MLP, train: Split, test: Split) -> Tensor:

@@ -9,10 +9,13 @@ os.environ["OMP_NUM_THREADS"] = "1"
 from collections.abc import Iterator
 from pathlib import Path
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import pytest
 import torch
+from matplotlib.axes import Axes
 
-from fa_lib import _engine
+from fa_lib import _engine, plotting
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -43,6 +46,20 @@ def two_threads() -> Iterator[None]:
 def small_chunks(two_threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two threads, and room for a single network in a chunk."""
     monkeypatch.setattr(_engine, "CHUNK_BYTES", 1)
+
+
+@pytest.fixture
+def style() -> Iterator[None]:
+    """The book's style during this test; figures are closed after it."""
+    with mpl.rc_context():
+        plotting.use_style()
+        yield
+    plt.close("all")
+
+
+@pytest.fixture
+def ax() -> Axes:
+    return plt.figure().add_subplot()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -58,6 +58,16 @@ def test_evaluate_against_scikit_learn(batch_size: int) -> None:
         assert accuracy[i].item() == pytest.approx(skm.accuracy_score(split.y.numpy(), predicted))
 
 
+def test_evaluate_on_each_networks_own_examples() -> None:
+    net, split = tiny_net(), tiny_split()
+    subset = torch.stack([torch.randperm(len(split))[:7] for _ in range(3)])
+    loss, accuracy = evaluate(net, split, subset=subset, batch_size=4)
+    for i in range(3):
+        alone = evaluate(net[i : i + 1], split.subset(subset[i]))
+        torch.testing.assert_close(loss[i : i + 1], alone[0])
+        assert accuracy[i] == alone[1]
+
+
 def test_generalization_gap_is_test_minus_training_loss() -> None:
     net, train, test = tiny_net(), tiny_split(40), tiny_split(80, seed=1)
     fit(net, train, epochs=200, lr=1e-2)

@@ -22,17 +22,7 @@ CENTERED = "centered_alignment_angle_w2"
 STEPS = (0, 10, 100)
 
 
-@pytest.fixture(autouse=True)
-def style():
-    with mpl.rc_context():
-        plotting.use_style()
-        yield
-    plt.close("all")
-
-
-@pytest.fixture
-def ax():
-    return plt.figure().add_subplot()
+pytestmark = pytest.mark.usefixtures("style")
 
 
 def rows(panel, metric, values, *, rule="fa", width=32, lr=1e-3, noise=("normal", 0.0, 1.0)):

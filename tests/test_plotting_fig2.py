@@ -18,17 +18,7 @@ STEPS = [0, 20, 80, 160]
 SEEDS = [3, 5]
 
 
-@pytest.fixture(autouse=True)
-def style():
-    with mpl.rc_context():
-        plotting.use_style()
-        yield
-    plt.close("all")
-
-
-@pytest.fixture
-def ax():
-    return plt.figure().add_subplot()
+pytestmark = pytest.mark.usefixtures("style")
 
 
 def make_run(values, metric=CENTERED, steps=STEPS, noise_steps=None, end=160):

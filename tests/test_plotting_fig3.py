@@ -16,17 +16,7 @@ from fa_lib import plotting
 COLORS = plotting.COLORS
 
 
-@pytest.fixture(autouse=True)
-def style():
-    with mpl.rc_context():
-        plotting.use_style()
-        yield
-    plt.close("all")
-
-
-@pytest.fixture
-def ax():
-    return plt.figure().add_subplot()
+pytestmark = pytest.mark.usefixtures("style")
 
 
 def by_arm(values):

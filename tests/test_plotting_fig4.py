@@ -4,7 +4,6 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,17 +16,7 @@ COLORS = plotting.COLORS
 STEPS = [0, 10, 1000]
 
 
-@pytest.fixture(autouse=True)
-def style():
-    with mpl.rc_context():
-        plotting.use_style()
-        yield
-    plt.close("all")
-
-
-@pytest.fixture
-def ax():
-    return plt.figure().add_subplot()
+pytestmark = pytest.mark.usefixtures("style")
 
 
 def rows(panel, arm, metric, values, steps=STEPS, *, width=64, setting="", n=0):

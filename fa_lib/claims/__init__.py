@@ -100,10 +100,7 @@ class Verdict:
         asked = f" (specific to noise: {self.specific})" if self.specific else ""
         lines = [f"{self.claim.id} {self.outcome}{asked}: {self.claim.statement}"]
         for row in self.settings:
-            interval = "" if math.isnan(row.low) else f" [{row.low:.3g}, {row.high:.3g}]"
-            effect = f"{row.effect:.3g}{interval} {self.unit}, {row.n} seeds"
-            found = f"{row.verdict}, {effect}" if row.n else row.verdict
-            lines.append(f"  {row.setting}: {found}" + (f"; {row.note}" if row.note else ""))
+            lines.append(f"  {row.in_words(self.unit)}" + (f"; {row.note}" if row.note else ""))
         return "\n".join(lines)
 
 

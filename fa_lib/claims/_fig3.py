@@ -12,7 +12,6 @@ import pandas as pd
 from fa_lib.claims._curves import (
     LOSS,
     Run,
-    at_checkpoint,
     checkpoints,
     judged,
     last,
@@ -28,9 +27,11 @@ from fa_lib.claims._judgement import (
     summarise,
 )
 from fa_lib.claims._measures import (
+    PATIENCE,
     Detail,
     Measure,
     Pair,
+    at_checkpoints,
     comparisons,
     detail,
     equal_loss,
@@ -47,7 +48,6 @@ THRESHOLDS = (0.80, 0.85, 0.90)
 GRADIENT = "gradient_angle_w1"
 ADAM = "gradient_angle_adam_w1"
 NORM = "centered_norm_w2"
-PATIENCE = CLAIMS["C6"].limits["patience"]
 CLOSE = 0.5  # of the gap to BP: "close" where the share's interval stays above
 
 
@@ -91,14 +91,6 @@ def _speed() -> tuple[Measure, ...]:
     return tuple(measures)
 
 
-def _at_checkpoints(metric: str, factor: float = 1.0) -> Callable[[Run, str, str], Pair]:
-    def values(run: Run, arm: str, reference: str) -> Pair:
-        theirs, ours = (at_checkpoint(run, name, metric, PATIENCE) for name in (reference, arm))
-        return factor * theirs, factor * ours
-
-    return values
-
-
 def _epochs_of_checkpoints(run: Run, arm: str, reference: str) -> Pair:
     theirs, ours = (checkpoints(run, name, PATIENCE) / run.unit for name in (reference, arm))
     return theirs, ours
@@ -122,7 +114,7 @@ C6 = (
         "test accuracy at the best validation checkpoint",
         "points",
         (ACCURACY, "validation_accuracy"),
-        _at_checkpoints(ACCURACY, 100.0),
+        at_checkpoints(ACCURACY, 100.0),
         better="higher",
         decides=True,
     ),

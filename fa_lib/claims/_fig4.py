@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from fa_lib.claims._curves import LOSS, Run, at_checkpoint, judged, last, relative_fall, runs
+from fa_lib.claims._curves import LOSS, Run, judged, last, relative_fall, runs
 from fa_lib.claims._judgement import (
     Judgement,
     Part,
@@ -21,6 +21,7 @@ from fa_lib.claims._measures import (
     Detail,
     Measure,
     Pair,
+    at_checkpoints,
     comparisons,
     detail,
     equal_loss,
@@ -28,9 +29,8 @@ from fa_lib.claims._measures import (
     on_curve,
     parts,
 )
-from fa_lib.protocol import CLAIMS, Claim
+from fa_lib.protocol import Claim
 
-PATIENCE = CLAIMS["C6"].limits["patience"]
 RANK, ACTIVITY = "rank_w1", "dimensionality_hidden"
 # Of noise training: names of its metrics, those of the rules first.
 KL = {"kl_noise": "KL on noise", "kl_images": "KL on images"}
@@ -183,11 +183,6 @@ def _gaps(run: Run, arm: str, reference: str) -> Pair:
     return theirs, ours
 
 
-def _checkpoint_loss(run: Run, arm: str, reference: str) -> Pair:
-    theirs, ours = (at_checkpoint(run, name, "test_loss", PATIENCE) for name in (reference, arm))
-    return theirs, ours
-
-
 C12 = (
     Measure(
         "test loss at equal training loss",
@@ -210,7 +205,7 @@ C12 = (
         "test loss at the best validation checkpoint",
         "nats",
         ("test_loss", "validation_accuracy"),
-        _checkpoint_loss,
+        at_checkpoints("test_loss"),
         better="lower",
         relative=True,
     ),

@@ -48,6 +48,14 @@ class Judgement:
     p_part: float = math.nan
     specific: str = ""
 
+    def in_words(self, unit: str) -> str:
+        """Setting, verdict, effect with its interval, and seeds."""
+        name = self.setting.replace("_", " ")
+        if not self.n:
+            return f"{name}: {self.verdict}"
+        interval = "" if math.isnan(self.low) else f" [{self.low:.3g}, {self.high:.3g}]"
+        return f"{name}: {self.verdict}, {self.effect:.3g}{interval} {unit}, {self.n} seeds"
+
 
 @dataclass(frozen=True)
 class Part:

@@ -12,9 +12,12 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from fa_lib.claims._curves import Run, at_equal_loss, relative_fall
+from fa_lib.claims._curves import Run, at_checkpoint, at_equal_loss, relative_fall
 from fa_lib.claims._judgement import CONTROLS, Part, Parts, summarise
 from fa_lib.claims._statistics import bootstrap_interval
+from fa_lib.protocol import CLAIMS
+
+PATIENCE = CLAIMS["C6"].limits["patience"]  # epochs, of the best validation checkpoint
 
 Pair = tuple[pd.Series, pd.Series]  # by seed: of the reference, of the arm
 
@@ -66,6 +69,16 @@ def on_curve(
     def values(run: Run, arm: str, reference: str) -> Pair:
         theirs, ours = run.pair(arm, reference, metric)
         return reduce(run, theirs), reduce(run, ours)
+
+    return values
+
+
+def at_checkpoints(metric: str, factor: float = 1.0) -> Callable[[Run, str, str], Pair]:
+    """Values of a metric at the best validation checkpoint, times a factor."""
+
+    def values(run: Run, arm: str, reference: str) -> Pair:
+        theirs, ours = (at_checkpoint(run, name, metric, PATIENCE) for name in (reference, arm))
+        return factor * theirs, factor * ours
 
     return values
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import functools
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from fa_lib import _streams
 from fa_lib.data import Split, load_dataset, stratified_indices, validation_split
 from fa_lib.experiments._curve import log_spaced
 from fa_lib.experiments._measures import readout_and_dimensionality
+from fa_lib.history import History
 from fa_lib.metrics import readout_deviation
 from fa_lib.networks import MLP, he_std
 from fa_lib.noise import Noise
@@ -145,6 +147,33 @@ def start(name: str, prep: Preparation, readout_scale: float = 1.0) -> MLP:
                 matrix.copy_(fresh)
     net.weights[-1].mul_(readout_scale)
     return net
+
+
+def learn(
+    name: str, prep: Preparation, n: int, lr: float, readout_scale: float = 1.0, **how: Any
+) -> tuple[MLP, History]:
+    """Train the arm on n images of each seed's own.
+
+    Arguments:
+        name, prep, readout_scale: as in `start`.
+        lr: learning rate on data.
+        how: `fit`'s other arguments.
+    """
+    train = material(prep.dataset, prep.validation).train
+    net = start(name, prep, readout_scale)
+    with warnings.catch_warnings():
+        # A zero readout has no angle until it has learned: NaN in the table says so.
+        warnings.filterwarnings("ignore", message="The alignment angle is undefined")
+        history = fit(
+            net,
+            train,
+            subset=own_examples(train, n, prep.seeds),
+            batch_size=prep.batch_size,
+            lr=lr,
+            progress=False,
+            **how,
+        )
+    return net, history
 
 
 def steps_before(name: str, prep: Preparation) -> int:

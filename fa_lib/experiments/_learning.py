@@ -14,6 +14,7 @@ from fa_lib.experiments._arms import (
     ARMS,
     MAIN_ARMS,
     Preparation,
+    learn,
     material,
     own_examples,
     start,
@@ -24,7 +25,6 @@ from fa_lib.experiments._curve import Curve
 from fa_lib.experiments._paths import Snapshots, in_the_plane, readout_targets, spectra
 from fa_lib.history import Measure, MeasureAt
 from fa_lib.networks import MLP
-from fa_lib.training import fit
 
 if TYPE_CHECKING:
     from fa_lib.experiments.learning import Config
@@ -90,18 +90,17 @@ def _data(config: Config, params: dict[str, Any], device: torch.device) -> pd.Da
     if main and large:
         followed = torch.arange(min(VALIDATION_IMAGES, len(validation)))
         test["validation"] = data.validation.subset(followed)
-    history = fit(
-        start(arm, prep, scale),
-        data.train,
-        subset=rows,
+    _, history = learn(
+        arm,
+        prep,
+        n,
+        lr,
+        scale,
         steps=steps,
-        batch_size=config.batch_size,
-        lr=lr,
         test=test,
         record_every=records,
         measure=measure,
         stop_when=_Patience(curve, config.patience) if longer else None,
-        progress=False,
     )
     return history.to_frame().assign(
         panel="data",
@@ -135,22 +134,18 @@ class _Patience:
 def _paths(config: Config, params: dict[str, Any], device: torch.device) -> pd.DataFrame:
     seeds = config.seeds[: config.path_seeds]
     prep = _preparation(config, seeds, device)
-    data = material(config.dataset, config.validation)
     curve = config.curve(config.headline)
     states = {"start": start("FA", prep), "noise": start("FAN", prep)}
     snapshots = {arm: Snapshots() for arm in ("FA", "FAN", "Z", "BP")}
     for arm, taken in snapshots.items():
-        states[arm] = start(arm, prep)
-        fit(
-            states[arm],
-            data.train,
-            subset=own_examples(data.train, config.headline, seeds),
+        states[arm], _ = learn(
+            arm,
+            prep,
+            config.headline,
+            config.lr,
             steps=curve.steps,
-            batch_size=config.batch_size,
-            lr=config.lr,
             record_every=max(1, curve.steps // 200),
             measure={"snapshot": taken.measure()},
-            progress=False,
         )
     targets = readout_targets(states["start"])
     del snapshots["BP"]
@@ -183,17 +178,8 @@ def _map(config: Config, params: dict[str, Any], device: torch.device) -> pd.Dat
         "gradient": MeasureAt(early, _measures.gradient_angles(validation)),
         "structure": MeasureAt({records[-1]}, _measures.structure(validation)),
     }
-    history = fit(
-        start(arm, prep),
-        data.train,
-        subset=rows,
-        steps=curve.steps,
-        batch_size=config.batch_size,
-        lr=lr,
-        test=data.test,
-        record_every=records,
-        measure=measure,
-        progress=False,
+    _, history = learn(
+        arm, prep, n, lr, steps=curve.steps, test=data.test, record_every=records, measure=measure
     )
     return history.to_frame().assign(**params, arm=arm, setting="", n=n)
 

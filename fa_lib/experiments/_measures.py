@@ -17,10 +17,11 @@ from fa_lib.history import Measure, MeasureAt
 from fa_lib.metrics import (
     angle_between,
     effective_dimensionality,
+    evaluate,
     kl_from_uniform,
     update_directions,
 )
-from fa_lib.networks import MLP, cross_entropy
+from fa_lib.networks import MLP
 from fa_lib.noise import Noise, NoiseStream
 from fa_lib.ranks import entropy_rank, smallest_rank, squared_singular_values, stable_rank
 
@@ -101,14 +102,9 @@ def own_training_data(train: Split, rows: Tensor, seeds: Sequence[int]) -> Measu
     own = {seed: part[:INPUTS] for seed, part in zip(seeds, rows, strict=True)}
 
     def measure(net: MLP) -> dict[str, Tensor]:
-        indices = torch.stack([own[seed] for seed in net.seeds])
-        loss, correct = torch.zeros(2, len(net), dtype=torch.float64, device=net.device)
-        for part in indices.split(500, dim=1):
-            logits, labels = net(train.x[part]), train.y[part]
-            loss += cross_entropy(logits, labels).double() * part.shape[1]
-            correct += (logits.argmax(dim=2) == labels).sum(dim=1)
-        count = indices.shape[1]
-        return {"train_loss": loss / count, "train_accuracy": correct / count}
+        subset = torch.stack([own[seed] for seed in net.seeds])
+        loss, accuracy = evaluate(net, train, subset=subset, batch_size=500)  # [N, 500, features]
+        return {"train_loss": loss, "train_accuracy": accuracy}
 
     return measure
 

@@ -8,7 +8,6 @@ Every arm of `ARMS` starts from the same seeds' weights and feedback.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -206,8 +205,5 @@ def run_piece(
         "map"; `lr` is that of the panel's phase, `noise_steps` counts the steps before the data,
         `step` those of the phase. Metrics: of `pretrain` and `fit`, and of `_measures`.
     """
-    with warnings.catch_warnings():
-        # A zero readout has no angle until it has learned: NaN in the table says so.
-        warnings.filterwarnings("ignore", message="The alignment angle is undefined")
-        table = PANELS[piece.params["panel"]](config, dict(piece.params), device)
+    table = PANELS[piece.params["panel"]](config, dict(piece.params), device)
     return table[[*COLUMNS, "value"]]

@@ -7,7 +7,6 @@ comes out is written into `fa_lib.experiments._tuned`, and a test compares the t
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,14 +18,12 @@ from fa_lib.experiments._arms import (
     ARMS,
     LARGE_ARMS,
     Preparation,
+    learn,
     material,
-    own_examples,
-    start,
 )
 from fa_lib.experiments._curve import Curve
 from fa_lib.experiments._registry import Piece
 from fa_lib.metrics import area_under_curve
-from fa_lib.training import fit
 
 TITLE = "Learning rates of setting T, chosen for each arm on validation data"
 
@@ -144,19 +141,16 @@ def run_piece(
         device=device,
     )
     curve = Curve(p["n"], config.batch_size, config.epochs)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a zero readout has no angle, and none is looked at here
-        history = fit(
-            start(p["arm"], prep, p["readout_scale"]),
-            data.train,
-            subset=own_examples(data.train, p["n"], prep.seeds),
-            steps=curve.steps,
-            batch_size=config.batch_size,
-            lr=p["lr"],
-            test={"validation": data.validation},
-            record_every=curve.records,
-            progress=False,
-        )
+    _, history = learn(
+        p["arm"],
+        prep,
+        p["n"],
+        p["lr"],
+        p["readout_scale"],
+        steps=curve.steps,
+        test={"validation": data.validation},
+        record_every=curve.records,
+    )
     table = history.to_frame()
     kept = table["metric"].isin(["validation_accuracy", "validation_loss"])
     table = table[kept].reset_index(drop=True)
