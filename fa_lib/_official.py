@@ -39,8 +39,12 @@ def _channel_first(images: np.ndarray) -> torch.Tensor:
     return torch.as_tensor(images).permute(0, 3, 1, 2)
 
 
-def _framed(images: np.ndarray) -> torch.Tensor:
-    return frame_like_mnist(torch.as_tensor(images).double() / 255)
+def _framed(images: np.ndarray, by_mass: bool = True) -> torch.Tensor:
+    return frame_like_mnist(torch.as_tensor(images).double() / 255, by_mass=by_mass)
+
+
+def _padded(images: np.ndarray) -> torch.Tensor:
+    return _framed(images, by_mass=False)
 
 
 def _third_of_the_size(images: np.ndarray) -> torch.Tensor:
@@ -68,6 +72,13 @@ OFFICIAL = {
         "USPS, 16x16 images resized to 20x20, centre of mass in the middle of 28x28",
         (28, 28),
         prepare=_framed,
+    ),
+    "usps_padded": Official(
+        "USPS",
+        ("usps.bz2", "usps.t.bz2"),
+        "USPS, 16x16 images resized to 20x20 and padded to 28x28, not centred by mass",
+        (28, 28),
+        prepare=_padded,
     ),
     "cifar10": Official(
         "CIFAR10",

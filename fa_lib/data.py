@@ -97,7 +97,8 @@ def load_dataset(
     """Load a data set by name, whole or as a stratified subset.
 
     Official sets (mnist, fashion_mnist, kmnist, usps, cifar10, cifar100, stl10) come in their
-    official order, which mixes the classes, and are downloaded to `data_root()` on first use. The
+    official order, which mixes the classes, and are downloaded to `data_root()` on first use;
+    usps_padded is usps with the digits not centred by mass. The
     embedded ones (mnist5k: 4,000 / 1,000; digits: 1,500 / 297) are stratified and shuffled, the
     same each time. NAME.npz in `data_root()` is loaded as "NAME", see `load_npz`; an official or
     embedded name goes before a file's.

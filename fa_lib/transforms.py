@@ -65,7 +65,7 @@ def rotate(
     return _resample(x, ((cosine, sine), (-sine, cosine)), (0.0, 0.0), image_shape)
 
 
-def frame_like_mnist(images: torch.Tensor) -> torch.Tensor:
+def frame_like_mnist(images: torch.Tensor, *, by_mass: bool = True) -> torch.Tensor:
     """Frame digits as MNIST's are: resized to 20x20, the centre of mass in the middle of 28x28.
 
     MNIST moves each digit by whole pixels, so that its centre of mass lies between 13.5 and 14.5,
@@ -74,6 +74,7 @@ def frame_like_mnist(images: torch.Tensor) -> torch.Tensor:
 
     Args:
         images: square images `[n, side, side]` in [0, 1], floating point.
+        by_mass: False leaves the 20x20 box in the middle of the field, wherever its mass is.
 
     Returns:
         `[n, 28, 28]`, float32, multiples of 1/255.
@@ -98,6 +99,8 @@ def frame_like_mnist(images: torch.Tensor) -> torch.Tensor:
     mass = levels.sum((1, 2)).clamp(min=1)  # a blank image stays blank wherever it is put
 
     def box_start(profile: torch.Tensor) -> torch.Tensor:
+        if not by_mass:
+            return torch.full((len(images),), (_FIELD - _BOX) // 2, device=device)
         center = (profile * pixel).sum(1) / mass
         return (13.5 - center).ceil().clamp(0, _FIELD - _BOX).long()
 

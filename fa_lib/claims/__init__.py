@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from fa_lib._checks import choice
-from fa_lib.claims import _fig1, _fig2, _fig3, _fig4
+from fa_lib.claims import _fig1, _fig2, _fig3, _fig4, _fig5, _fig6
 from fa_lib.claims._curves import Run, at_checkpoint, at_equal_loss, mean_height, runs
 from fa_lib.claims._fig1 import cells
 from fa_lib.claims._judgement import Judgement
@@ -67,13 +67,26 @@ _JUDGES: dict[str, Callable[[Claim, pd.DataFrame], list[Judgement]]] = {
     **_fig2.JUDGES,
     **_fig3.JUDGES,
     **_fig4.JUDGES,
+    **_fig5.JUDGES,
+    **_fig6.JUDGES,
 }
 _DETAILS: dict[str, Callable[[Claim, pd.DataFrame], list[Detail]]] = {
     **_fig2.DETAILS,
     **_fig3.DETAILS,
     **_fig4.DETAILS,
+    **_fig5.DETAILS,
+    **_fig6.DETAILS,
 }
-_MEASURES = {**_fig2.MEASURES, **_fig3.MEASURES, **_fig4.MEASURES}
+_MEASURES = {
+    claim: measures
+    for figure in (_fig2, _fig3, _fig4, _fig5, _fig6)
+    for claim, measures in figure.MEASURES.items()
+}
+# How the runs that a claim looks at are found in its experiment's table.
+_RUNS: dict[str, Callable[[pd.DataFrame, Iterable[str]], list[Run]]] = {
+    **dict.fromkeys(_fig5.MEASURES, _fig5.runs),
+    **dict.fromkeys(_fig6.MEASURES, _fig6.runs),
+}
 
 
 @dataclass(frozen=True)
@@ -182,7 +195,7 @@ def details(claim: str, table: pd.DataFrame) -> pd.DataFrame:
     """What stands beside the verdict: all measures of a claim, and their bootstrap intervals.
 
     Arguments:
-        claim: C4 to C12.
+        claim: C4 to C16.
         table: of the experiment that the claim rests on.
 
     Returns:
@@ -200,8 +213,8 @@ def by_arm(claim: str, table: pd.DataFrame) -> pd.DataFrame:
     """A claim's measures for every arm and seed, those left out that depend on a pair of arms.
 
     Arguments:
-        claim: C4 to C8, C11 or C12.
-        table: of "learning".
+        claim: C4 to C8 or C11 to C15.
+        table: of the experiment that the claim rests on.
 
     Returns:
         Columns setting, n, measure, unit, arm, seed, value.
@@ -210,7 +223,7 @@ def by_arm(claim: str, table: pd.DataFrame) -> pd.DataFrame:
         ValueError: a claim without such measures.
     """
     measures = _measures_of(claim)
-    return arm_values(runs(table, needed(measures)), measures)
+    return arm_values(_runs_of(claim, table), measures)
 
 
 def by_pair(
@@ -231,11 +244,15 @@ def by_pair(
         ValueError: a claim without such measures.
     """
     measures = _measures_of(claim)
-    return pair_values(runs(table, needed(measures)), measures, arm, reference)
+    return pair_values(_runs_of(claim, table), measures, arm, reference)
 
 
 def _measures_of(claim: str) -> tuple[Measure, ...]:
     return _MEASURES[choice(claim, _MEASURES, "claim")]
+
+
+def _runs_of(claim: str, table: pd.DataFrame) -> list[Run]:
+    return _RUNS.get(claim, runs)(table, needed(_MEASURES[claim]))
 
 
 def _with_correction(row: Judgement, p_holm: float) -> Judgement:

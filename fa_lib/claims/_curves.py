@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -132,7 +133,9 @@ def last(curves: pd.DataFrame) -> pd.Series:
     return curves.iloc[-1] if len(curves) else pd.Series(dtype=float)
 
 
-def at_equal_loss(run: Run, arm: str, reference: str, metric: str) -> tuple[pd.Series, pd.Series]:
+def at_equal_loss(
+    run: Run, arm: str, reference: str, metric: str, loss: str = LOSS
+) -> tuple[pd.Series, pd.Series]:
     """A metric where both arms come down to their common training loss, seed by seed.
 
     The common loss is the larger of the two arms' smallest training losses over the records that
@@ -141,13 +144,38 @@ def at_equal_loss(run: Run, arm: str, reference: str, metric: str) -> tuple[pd.S
     Returns:
         The metric of the reference and of the arm, by seed.
     """
-    losses, values = run.pair(arm, reference, LOSS), run.pair(arm, reference, metric)
-    steps = losses[0].index.intersection(values[0].index)
-    falls = [np.log(wide.loc[steps].clip(lower=1e-12)) for wide in losses]
-    kept = [wide.loc[steps] for wide in values]
+    falls = log_losses(run, arm, reference, loss)
+    return where_both_come_to(falls, run.pair(arm, reference, metric))
+
+
+def log_losses(
+    run: Run, arm: str, reference: str, loss: str = LOSS
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Logarithm of the training loss of the reference and of the arm, paired as by `Run.pair`."""
+    theirs, ours = run.pair(arm, reference, loss)
+    return np.log(theirs.clip(lower=1e-12)), np.log(ours.clip(lower=1e-12))
+
+
+def where_both_come_to(
+    falls: tuple[pd.DataFrame, pd.DataFrame], values: tuple[pd.DataFrame, pd.DataFrame]
+) -> tuple[pd.Series, pd.Series]:
+    """Each arm's value at the first step where it has come down to the pair's common level.
+
+    For each seed that level is the larger of the two arms' smallest, over the records that have a
+    value. Linear between records.
+
+    Arguments:
+        falls: what comes down, of the reference and of the arm: a row a step, a column a seed,
+            undefined (NaN) in both or in none, as `Run.pair` gives it.
+        values: what is looked at there, likewise.
+
+    Returns:
+        The values of the reference and of the arm, by seed.
+    """
+    steps = falls[0].index.intersection(values[0].index)
     found: tuple[dict[object, float], dict[object, float]] = ({}, {})
-    for seed in losses[0].columns.intersection(values[0].columns):
-        fall, value = ([wide[seed].to_numpy() for wide in pair] for pair in (falls, kept))
+    for seed in falls[0].columns.intersection(values[0].columns):
+        fall, value = ([wide.loc[steps, seed].to_numpy() for wide in p] for p in (falls, values))
         known = ~np.isnan(fall[0]) & ~np.isnan(value[0])
         if not known.any():
             continue
@@ -167,8 +195,8 @@ def _first_reached(fall: np.ndarray, value: np.ndarray, common: float) -> float:
 
 
 def relative_fall(theirs: pd.Series, ours: pd.Series) -> pd.Series:
-    """By how much ours is below theirs, in percent of the size of theirs."""
-    return 100 * (theirs - ours) / theirs.abs()
+    """By how much ours is below theirs, in percent of the size of theirs; NaN where that is 0."""
+    return 100 * (theirs - ours) / theirs.abs().replace(0.0, math.nan)
 
 
 def at_checkpoint(run: Run, arm: str, metric: str, patience: float) -> pd.Series:

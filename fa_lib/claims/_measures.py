@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from fa_lib.claims._curves import Run, at_checkpoint, at_equal_loss, relative_fall
+from fa_lib.claims._curves import LOSS, Run, at_checkpoint, at_equal_loss, relative_fall
 from fa_lib.claims._judgement import CONTROLS, Part, Parts, summarise
 from fa_lib.claims._statistics import bootstrap_interval
 from fa_lib.protocol import CLAIMS
@@ -83,9 +83,9 @@ def at_checkpoints(metric: str, factor: float = 1.0) -> Callable[[Run, str, str]
     return values
 
 
-def equal_loss(metric: str) -> Callable[[Run, str, str], Pair]:
-    """Values of a metric at equal training loss."""
-    return lambda run, arm, reference: at_equal_loss(run, arm, reference, metric)
+def equal_loss(metric: str, loss: str = LOSS) -> Callable[[Run, str, str], Pair]:
+    """Values of a metric at equal training loss, the metric `loss`."""
+    return lambda run, arm, reference: at_equal_loss(run, arm, reference, metric, loss)
 
 
 def needed(measures: Iterable[Measure]) -> set[str]:

@@ -120,6 +120,19 @@ def own_examples(train: Split, n: int, seeds: Sequence[int]) -> Tensor:
     return torch.stack([stratified_indices(train.y, n, seed) for seed in seeds])
 
 
+def tuned_choice(
+    tuned: Sequence[tuple[int, str, float, float]], n: int, arm: str
+) -> tuple[float, float]:
+    """Setting T's learning rate and factor on the readout for an arm and n training images.
+
+    Arguments:
+        tuned: entries (n, arm, lr, factor); of the arm's, the nearest in size, in proportion.
+    """
+    entries = [entry for entry in tuned if entry[1] == arm]
+    _, _, lr, scale = min(entries, key=lambda entry: abs(math.log(entry[0] / n)))
+    return lr, scale
+
+
 def start(name: str, prep: Preparation, readout_scale: float = 1.0) -> MLP:
     """The arm's networks as they are when they first see data.
 
@@ -159,21 +172,18 @@ def learn(
         lr: learning rate on data.
         how: `fit`'s other arguments.
     """
-    train = material(prep.dataset, prep.validation).train
     net = start(name, prep, readout_scale)
+    data = material(prep.dataset, prep.validation).train
+    return net, train_on(net, data, n, lr=lr, batch_size=prep.batch_size, **how)
+
+
+def train_on(net: MLP, train: Split, n: int, **how: Any) -> History:
+    """Train on n images of each seed's own; `how` are `fit`'s other arguments."""
     with warnings.catch_warnings():
         # A zero readout has no angle until it has learned: NaN in the table says so.
         warnings.filterwarnings("ignore", message="The alignment angle is undefined")
-        history = fit(
-            net,
-            train,
-            subset=own_examples(train, n, prep.seeds),
-            batch_size=prep.batch_size,
-            lr=lr,
-            progress=False,
-            **how,
-        )
-    return net, history
+        subset = own_examples(train, n, net.seeds)
+        return fit(net, train, subset=subset, progress=False, **how)
 
 
 def steps_before(name: str, prep: Preparation) -> int:

@@ -1,4 +1,4 @@
-"""What Figures 2 to 4 measure on the networks as they train.
+"""What Figures 2 to 6 measure on the networks as they train.
 
 Each maker closes over the inputs to measure on and gives a `Measure`, a function of some of the
 networks that returns several metrics at once, [N] each. N networks, B batch.
@@ -130,6 +130,31 @@ def path_of_readout() -> Measure:
             "path_length": length,
             "net_displacement": distance,
         }
+
+    return measure
+
+
+def path_of_weights() -> Measure:
+    """The length of the networks' way since the first call (claim C16), summed over the calls.
+
+    The metrics: path_length, of all weights and biases together; path_length_w2, of the centred
+    readout. Both in units of the weights.
+    """
+    memory: dict[tuple[int, ...], tuple[list[Tensor], Tensor, Tensor, Tensor]] = {}
+
+    def measure(net: MLP) -> Mapping[str, Tensor]:
+        readout = centered_readout(net.weights[-1])
+        now = [parameter.flatten(1).clone() for parameter in net.parameters()]
+        nothing = torch.zeros_like(readout[:, 0])
+        before, last, length, length_w2 = memory.get(net.seeds, (now, readout, nothing, nothing))
+        moves = [
+            torch.linalg.vector_norm(a - b, dim=1, dtype=torch.float64)
+            for a, b in zip(now, before, strict=True)
+        ]
+        length = length + torch.linalg.vector_norm(torch.stack(moves), dim=0)
+        length_w2 = length_w2 + torch.linalg.vector_norm(readout - last, dim=1)
+        memory[net.seeds] = now, readout, length, length_w2
+        return {"path_length": length, "path_length_w2": length_w2}
 
     return measure
 

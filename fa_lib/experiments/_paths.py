@@ -1,8 +1,8 @@
-"""Figure 3's paths of the readout in a plane, and Figure 4's singular spectra: a few networks."""
+"""Paths of the readout in a plane (Figures 3, 6), singular spectra (Figure 4): a few networks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,6 @@ from fa_lib.networks import MLP
 from fa_lib.ranks import squared_singular_values
 
 POINTS = 41  # of a path in the plane, equally spaced along it
-FITTED_ON = ("FA", "FAN")
 
 
 class Snapshots:
@@ -36,14 +35,19 @@ class Snapshots:
         return take
 
 
-def in_the_plane(paths: Mapping[str, Snapshots], feedback: Mapping[int, Tensor]) -> pd.DataFrame:
+def in_the_plane(
+    paths: Mapping[str, Snapshots],
+    feedback: Mapping[int, Tensor],
+    fitted_on: Sequence[str] = ("FA", "FAN"),
+) -> pd.DataFrame:
     """Every seed's paths in a PCA plane of its own.
 
-    The plane is fitted on the paths of FA and FAN pooled. The feedback is projected, not fitted.
+    The feedback is projected on the plane, not fitted.
 
     Arguments:
         paths: of each arm.
         feedback: of each seed, c(B) flattened.
+        fitted_on: the arms whose paths, pooled, the plane is fitted on.
 
     Returns:
         Columns arm, seed, step, metric, value: pc1 and pc2 in units of the weights at POINTS points
@@ -54,7 +58,7 @@ def in_the_plane(paths: Mapping[str, Snapshots], feedback: Mapping[int, Tensor])
     for seed, target in feedback.items():
         spaced = {arm: equally_spaced(np.stack(s.points[seed])) for arm, s in paths.items()}
         plane = PCA(n_components=2, svd_solver="full")
-        plane.fit(np.concatenate([spaced[arm] for arm in FITTED_ON]))
+        plane.fit(np.concatenate([spaced[arm] for arm in fitted_on]))
         spaced["B"] = target.cpu().numpy()[None]
         for arm, path in spaced.items():
             for axis, values in zip(("pc1", "pc2"), plane.transform(path).T, strict=True):

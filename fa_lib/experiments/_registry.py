@@ -15,6 +15,8 @@ from fa_lib._checks import choice, positive_float
 
 REGISTRY: dict[str, str] = {
     "fig1": "fa_lib.experiments.fig1",
+    "fig5": "fa_lib.experiments.fig5",
+    "fig6": "fa_lib.experiments.fig6",
     "learning": "fa_lib.experiments.learning",
     "tuning": "fa_lib.experiments.tuning",
     "sweep": "fa_lib.experiments.sweep",

@@ -68,7 +68,10 @@ def run(
     config = configure(experiment, name, profile, seeds, overrides)
     sets = experiment.data_sets(config)
     if config.dataset is not None and config.dataset not in sets:
-        raise ValueError(f"{name} sees no data: dataset must be None, got {config.dataset!r}.")
+        raise ValueError(
+            f"{name} sees {', '.join(sets) or 'no data'}: dataset must be None, got "
+            f"{config.dataset!r}."
+        )
     place = resolve_device(device)
     values = settings(config)
     stored_as = result_name(experiment, profile, values)

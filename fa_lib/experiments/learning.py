@@ -7,7 +7,6 @@ Every arm of `ARMS` starts from the same seeds' weights and feedback.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ import pandas as pd
 import torch
 
 from fa_lib._checks import positive_int
-from fa_lib.experiments._arms import ARMS, LARGE_ARMS, MAIN_ARMS
+from fa_lib.experiments._arms import ARMS, LARGE_ARMS, MAIN_ARMS, tuned_choice
 from fa_lib.experiments._curve import Curve
 from fa_lib.experiments._learning import PANELS
 from fa_lib.experiments._registry import Piece
@@ -111,9 +110,7 @@ class Config:
         """Learning rate on data, and factor on the readout."""
         if setting == "F":
             return self.lr, 1.0
-        entries = [entry for entry in self.tuned if entry[1] == arm]
-        _, _, lr, scale = min(entries, key=lambda entry: abs(math.log(entry[0] / n)))
-        return lr, scale
+        return tuned_choice(self.tuned, n, arm)
 
 
 PROFILES = {
