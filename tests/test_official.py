@@ -164,6 +164,21 @@ def test_usps_is_framed_like_mnist(root):
         assert np.array_equal(split.y, y)
 
 
+def test_usps_is_padded_without_regard_to_its_mass(root):
+    """A bright corner stays in the corner of the box in the middle, four pixels in."""
+    x = np.zeros((N_TEST, 16, 16), dtype=np.uint8)
+    x[:, 0, 0] = 255
+    for file in ("usps.bz2", "usps.t.bz2"):
+        write_usps(root / file, x, labels(N_TEST))
+    padded = load_dataset("usps_padded").test.x.view(-1, 28, 28)
+    framed = load_dataset("usps").test.x.view(-1, 28, 28)
+    assert (padded[:, 4, 4] > 0.5).all()
+    assert (padded[:, :4].sum() + padded[:, :, :4].sum()) == 0
+    assert (framed[:, 4, 4] == 0).all()
+    levels = (image.flatten().sort().values for image in (framed, padded))
+    assert torch.equal(*levels)
+
+
 @pytest.mark.parametrize("name", ["kmnist", "usps"])
 def test_a_set_cut_short_is_never_taken_for_whole(root, name):
     if name == "usps":

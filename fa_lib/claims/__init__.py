@@ -57,6 +57,7 @@ __all__ = [
     "mean_interval",
     "one_sided_p",
     "runs",
+    "runs_of",
     "share_interval",
     "summary",
     "verdict_table",
@@ -223,7 +224,7 @@ def by_arm(claim: str, table: pd.DataFrame) -> pd.DataFrame:
         ValueError: a claim without such measures.
     """
     measures = _measures_of(claim)
-    return arm_values(_runs_of(claim, table), measures)
+    return arm_values(runs_of(claim, table), measures)
 
 
 def by_pair(
@@ -244,15 +245,24 @@ def by_pair(
         ValueError: a claim without such measures.
     """
     measures = _measures_of(claim)
-    return pair_values(_runs_of(claim, table), measures, arm, reference)
+    return pair_values(runs_of(claim, table), measures, arm, reference)
 
 
 def _measures_of(claim: str) -> tuple[Measure, ...]:
     return _MEASURES[choice(claim, _MEASURES, "claim")]
 
 
-def _runs_of(claim: str, table: pd.DataFrame) -> list[Run]:
-    return _RUNS.get(claim, runs)(table, needed(_MEASURES[claim]))
+def runs_of(claim: str, table: pd.DataFrame) -> list[Run]:
+    """The runs that a claim looks at, by setting and size, with the metrics of its measures.
+
+    Arguments:
+        claim: C4 to C8 or C11 to C15.
+        table: of the experiment that the claim rests on.
+
+    Raises:
+        ValueError: a claim without such measures.
+    """
+    return _RUNS.get(claim, runs)(table, needed(_measures_of(claim)))
 
 
 def _with_correction(row: Judgement, p_holm: float) -> Judgement:

@@ -39,7 +39,7 @@ def moved(data: Dataset, kind: str, amount: float) -> Split:
     return Split(result, data.test.y)
 
 
-def test_sets(
+def tested_on(
     data: Dataset, others: Sequence[Dataset], amounts: dict[str, Sequence[float]]
 ) -> dict[tuple[str, float], Split]:
     """What the networks are tested on, by (test set, amount).

@@ -36,6 +36,14 @@ from fa_lib.plotting._fig4 import (
     plot_spectra,
     plot_through_noise,
 )
+from fa_lib.plotting._fig5 import (
+    AMOUNT_LABELS,
+    draw_transfer,
+    plot_against_clean,
+    plot_examples,
+    plot_forest,
+    plot_over_amount,
+)
 from fa_lib.plotting._schematics import draw_biology, draw_noise_batch, draw_pathways
 from fa_lib.plotting._style import (
     COLORS,
@@ -52,6 +60,7 @@ from fa_lib.plotting._style import (
 )
 
 __all__ = [
+    "AMOUNT_LABELS",
     "COLORS",
     "LOOKS",
     "MAP_QUANTITIES",
@@ -63,11 +72,13 @@ __all__ = [
     "draw_measures",
     "draw_noise_batch",
     "draw_pathways",
+    "draw_transfer",
     "format_interval",
     "legend_below",
     "map_differences",
     "mean_and_band",
     "panel_title",
+    "plot_against_clean",
     "plot_against_loss",
     "plot_alignment_course",
     "plot_angles",
@@ -78,10 +89,13 @@ __all__ = [
     "plot_curves",
     "plot_effect_map",
     "plot_equal_norm",
+    "plot_examples",
+    "plot_forest",
     "plot_input_conditions",
     "plot_lead",
     "plot_longer_training",
     "plot_measures_of_rank",
+    "plot_over_amount",
     "plot_paths",
     "plot_size_differences",
     "plot_spectra",
