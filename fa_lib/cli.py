@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from fa_lib.batch.command import batch, collect
+from fa_lib.reproduce import reproduce
 
 # What needs torch is imported in the commands, so that help comes at once.
 
@@ -33,6 +34,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(results_app, name="results")
 app.command()(batch)
 app.command()(collect)
+app.command()(reproduce)
 
 
 def _version(asked: bool) -> None:
