@@ -1,5 +1,7 @@
 # Everything starts here; `make help` lists the targets. Settings, as in `make book PYTHON=python3.12`:
 PYTHON ?= python3
+# for make test-colab, the version that Colab has
+COLAB_PYTHON ?= python3.13
 # passed to pip, for instance an index of CPU builds: PIP_EXTRA="--extra-index-url URL"
 PIP_EXTRA ?=
 
@@ -7,7 +9,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_EXTRA)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv book test test-book lab lint hero verdicts clean set-repo
+.PHONY: help venv book test test-book test-colab lab lint hero verdicts clean set-repo
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +40,14 @@ test: venv  ## run all tests, every chapter in its smoke profile included
 test-book: book  ## build the book and test it in a browser (Chromium or Chrome)
 	@$(BIN)/python -m pytest tests/test_browser.py tests/test_browser_explorers.py
 
+.colab/installed: tests/colab.txt
+	@$(COLAB_PYTHON) -m venv --clear .colab
+	@.colab/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_EXTRA) -r tests/colab.txt
+	@touch $@
+
+test-colab: venv .colab/installed  ## run the last commit's chapters, each alone, with Colab's versions
+	@FA_COLAB=.colab $(BIN)/python -m pytest tests/test_colab.py
+
 lab: venv  ## open the chapters in JupyterLab
 	@$(BIN)/jupyter lab book
 
@@ -50,7 +60,7 @@ hero: venv  ## redraw the README's figure from the stored result
 verdicts: venv  ## rewrite the README's table of verdicts from the stored results
 	@$(BIN)/python book/_ext/fa_tables.py
 
-clean:  ## remove what was built; .venv and the stored results stay
+clean:  ## remove what was built; environments and the stored results stay
 	rm -rf _build dist .pytest_cache .hypothesis .ruff_cache .mypy_cache
 	find fa_lib tests book -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
 

@@ -5,6 +5,7 @@ then ask what was seen.
 """
 
 import functools
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -152,6 +153,25 @@ def test_nothing_on_a_page_was_left_unfilled(see: See, path: str):
     """Such as a number that no cell glued, or a widget that waits for a kernel."""
     for leftover in ("{glue", "{term}", "Loading widget", str(ROOT), "Traceback"):
         assert leftover not in see(path).text
+
+
+def test_figures_and_tables_are_numbered_through_the_book():
+    found = {"Fig.": [], "Table": []}
+    for path in PAGES:
+        text = (HTML / path).read_text(encoding="utf-8")
+        for kind, number in re.findall(r'class="caption-number">(Fig\.|Table) (\d+) <', text):
+            found[kind].append(int(number))
+    for numbers in found.values():
+        assert len(numbers) > len(PAGES)
+        assert sorted(numbers) == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.parametrize(("width", "shape"), [(WIDE, "wide"), (NARROW, "narrow")])
+def test_the_answer_fits_the_screen(site: str, browser: Any, width: int, shape: str):
+    with visit(browser, site, "book/index.html", width=width) as opened:
+        drawn = opened.page.locator("figure.answer img")
+        seen = [image.get_attribute("class") for image in drawn.all() if image.is_visible()]
+        assert seen == [f"answer-{shape}"]
 
 
 def test_search_finds_the_alignment_angle(site: str, browser: Any):

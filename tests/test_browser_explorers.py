@@ -8,12 +8,12 @@ import pytest
 from built_book import launched, served, visit, why_not
 
 from fa_lib.experiments import stored_result
-from fa_lib.interactive import Explorer, explore_sweep, explore_toy
+from fa_lib.interactive import Explorer, explore_learning, explore_sweep, explore_toy
 
 REASON = why_not()
 pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 
-CHAPTERS = ("primer", "fig1_noise_alignment", "batch")
+CHAPTERS = ("primer", "fig1_noise_alignment", "fig3_fast_learning", "batch")
 
 
 @pytest.fixture(scope="module")
@@ -115,21 +115,30 @@ def test_a_pointer_on_a_curve_sets_the_step(open_explorer: Any, width: int):
     assert steps[0] < int(shown.inner_text().replace(",", "")) < steps[1]
 
 
-def test_a_cell_of_the_map_is_picked_with_pointer_and_keys(open_explorer: Any):
-    stored = stored_result("sweep", "paper")
-    explorer = explore_sweep(stored.table)
-    page, root = open_explorer("batch")
+@pytest.mark.parametrize(
+    ("chapter", "experiment", "explore", "width"),
+    [
+        ("batch", "sweep", explore_sweep, "128"),
+        ("fig3_fast_learning", "learning", explore_learning, "512"),
+    ],
+)
+def test_a_cell_of_a_map_is_picked_with_pointer_and_keys(
+    open_explorer: Any, chapter: str, experiment: str, explore: Any, width: str
+):
+    stored = stored_result(experiment, "paper")
+    explorer = explore(stored.table)
+    page, root = open_explorer(chapter)
     assert said(root) == told(explorer)
     cells = root.locator("svg").first.locator("rect[fill^='rgb']")
-    rates, noise = (len(control.texts) for control in explorer.controls[1:])
-    assert cells.count() == rates * noise
-    cells.nth(0 * noise + 2).click(force=True)  # the lowest rate, the third amount of noise
-    assert said(root) == told(explorer, lr=0, noise=2)
+    widths, rates, noise = (control.texts for control in explorer.controls)
+    assert cells.count() == len(rates) * len(noise)
+    cells.nth(0 * len(noise) + 1).click(force=True)  # the lowest rate, the second amount of noise
+    assert said(root) == told(explorer, lr=0, noise=1)
     root.get_by_role("slider", name="learning rate").focus()
     page.keyboard.press("ArrowRight")
-    assert said(root) == told(explorer, lr=1, noise=2)
-    root.get_by_role("combobox", name="width").select_option("128")
-    assert said(root) == told(explorer, width=2, lr=1, noise=2)
+    assert said(root) == told(explorer, lr=1, noise=1)
+    root.get_by_role("combobox", name="width").select_option(width)
+    assert said(root) == told(explorer, width=widths.index(width), lr=1, noise=1)
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

@@ -19,6 +19,7 @@ from fa_lib.interactive import (
     Explorer,
     Frames,
     Values,
+    explore_learning,
     explore_noise,
     explore_sweep,
     explore_toy,
@@ -26,6 +27,7 @@ from fa_lib.interactive import (
     train_toy,
 )
 from fa_lib.interactive._toy import ACTIVITY, FEEDBACK, LR, STARTS, STEPS
+from fa_lib.plotting import COLORS
 
 
 @pytest.fixture(scope="module")
@@ -50,12 +52,32 @@ def sweep() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).sample(frac=1, random_state=1)
 
 
-@pytest.fixture(scope="module", params=["toy", "noise", "sweep"])
-def explorer(request: pytest.FixtureRequest, frames: Frames, sweep: pd.DataFrame) -> Explorer:
+@pytest.fixture(scope="module")
+def learning() -> pd.DataFrame:
+    """Figure 3's map, the same grid with curves of four records; random numbers."""
+    rng = np.random.default_rng(1)
+    rows = [
+        ("map", width, lr, noise, seed, step, metric, rng.uniform(0.1, 0.9))
+        for width in (8, 16)
+        for lr in (1e-3, 1e-2)
+        for noise in (0, 10, 40)
+        for seed in (5, 6, 7)
+        for step in (0, 10, 30, 50)
+        for metric in ("test_accuracy", "centered_alignment_angle_w2")
+    ]
+    columns = ["panel", "width", "lr", "noise_steps", "seed", "step", "metric", "value"]
+    return pd.DataFrame(rows, columns=columns).sample(frac=1, random_state=1)
+
+
+@pytest.fixture(scope="module", params=["toy", "noise", "sweep", "learning"])
+def explorer(
+    request: pytest.FixtureRequest, frames: Frames, sweep: pd.DataFrame, learning: pd.DataFrame
+) -> Explorer:
     make = {
         "toy": explore_toy,
         "noise": lambda: explore_noise(frames),
         "sweep": lambda: explore_sweep(sweep),
+        "learning": lambda: explore_learning(learning),
     }
     return make[request.param]()
 
@@ -147,14 +169,53 @@ def test_the_map_holds_each_networks_gain_against_itself(sweep: pd.DataFrame):
     assert opened == cells.values.data.max()
 
 
-def test_the_experiments_own_table_makes_a_map(results_root):
-    explorer = explore_sweep(run("sweep", profile="smoke", device="cpu").table)
+def test_the_map_of_figure_3_holds_gains_in_area_and_the_curves_behind_them(
+    learning: pd.DataFrame,
+):
+    explorer = explore_learning(learning)
+    steps = [0, 10, 30, 50]
+
+    def curve(metric, noise, seed):
+        rows = learning.query(
+            "width == 16 and lr == 1e-2 and noise_steps == @noise and seed == @seed"
+        )
+        return rows[rows["metric"] == metric].set_index("step")["value"].loc[steps].to_numpy()
+
+    def area(noise, seed):
+        y = 100 * curve("test_accuracy", noise, seed)
+        return ((y[1:] + y[:-1]) / 2 * np.diff(steps)).sum() / 50
+
+    state = {"width": 1, "lr": 1, "noise": 1}
+    gain = np.mean([area(40, seed) - area(0, seed) for seed in (5, 6, 7)])
+    (cells,) = explorer.panels[0].layers
+    assert cells.values.at(state)[1, 1] == pytest.approx(gain)
+    assert explorer.readouts[0].say(state) == f"gain in area: {gain:.1f} points"
+    for panel, metric, scale, shift in (
+        (explorer.panels[1], "test_accuracy", 100, 0),
+        (explorer.panels[2], "centered_alignment_angle_w2", 1, 0),
+        (explorer.panels[3], "test_accuracy", 100, 40),
+    ):
+        for noise, moved, color in ((0, 0, COLORS["FA"]), (40, shift, COLORS["FAN"])):
+            lines = [layer for layer in panel.layers if layer.color == color]
+            shown = [line.y.at(state) for line in lines]
+            expected = [scale * curve(metric, noise, seed) for seed in (5, 6, 7)]
+            np.testing.assert_allclose(shown, [*expected, np.mean(expected, axis=0)])
+            for line in lines:
+                np.testing.assert_array_equal(line.x.at(state), np.add(steps, moved))
+
+
+@pytest.mark.parametrize(
+    ("experiment", "explore"), [("sweep", explore_sweep), ("fig3", explore_learning)]
+)
+def test_the_experiments_own_table_makes_a_map(experiment: str, explore: Any, results_root):
+    explorer = explore(run(experiment, profile="smoke", device="cpu").table)
     assert np.isfinite(explorer.panels[0].layers[0].values.data).all()
 
 
-def test_a_sweep_without_a_comparison_is_refused(sweep: pd.DataFrame):
-    with pytest.raises(ValueError, match="noise_steps 0 and others"):
-        explore_sweep(sweep[sweep["noise_steps"] > 0])
+def test_a_map_without_a_comparison_is_refused(sweep: pd.DataFrame, learning: pd.DataFrame):
+    for explore, table in ((explore_sweep, sweep), (explore_learning, learning)):
+        with pytest.raises(ValueError, match="noise_steps 0 and others"):
+            explore(table[table["noise_steps"] > 0])
 
 
 def test_a_control_that_opens_where_it_has_no_place_is_refused():

@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+import torch
 
 from fa_lib import results
 from fa_lib.claims import judge_stored
@@ -63,4 +64,13 @@ def test_a_readme_without_marks_is_refused(tables) -> None:
 
 def test_the_pages_hold_the_marks(tables) -> None:
     assert tables.VERDICTS in (ROOT / "book/index.md").read_text(encoding="utf-8")
-    assert tables.STATUS in (ROOT / "book/status.md").read_text(encoding="utf-8")
+    status = (ROOT / "book/status.md").read_text(encoding="utf-8")
+    assert tables.STATUS in status
+    assert tables.MADE in status
+
+
+def test_the_status_page_says_what_made_the_pages(tables) -> None:
+    rows = tables.made()
+    assert results.package_fingerprint() in rows
+    assert f"torch {torch.__version__}" in rows
+    assert "| device | c" in rows  # cpu or cuda, with its model

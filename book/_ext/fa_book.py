@@ -11,17 +11,22 @@
 - The built book holds a fingerprint of what it was built from, by which the tests in a browser know
   whether it is the present one.
 - A figure without alternative text is a warning, and so fails the build.
+- A table that a cell makes is numbered among the tables, with its caption above it, when the cell's
+  metadata say {"mystnb": {"figure": {"classes": "numbered-table", "caption_before": true, ...}}}.
 """
 
 import hashlib
 import os
+import platform
 import re
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 
 import fa_lib
@@ -40,8 +45,12 @@ def results_fingerprint(folder: Path) -> str:
 
 
 def made_by(root: Path) -> str:
-    """Hash of what fills the pages under `root`: package, explorers, results, extensions."""
+    """Hash of what fills the pages under `root`: package, versions, explorers, results, extensions.
+
+    The versions are those on the status page which could change a number.
+    """
     digest = hashlib.sha256(package_fingerprint().encode())
+    digest.update(f"{platform.python_version()}, {metadata.version('torch')}".encode())
     digest.update(results_fingerprint(root / "results").encode())
     scripts = Path(fa_lib.__file__).parent.glob("interactive/explorer.*")
     for path in sorted([*scripts, *(root / "book/_ext").glob("*.py")]):
@@ -154,9 +163,38 @@ def want_alt_text(app: Sphinx, doctree: nodes.document, page: str) -> None:
             )
 
 
+class NumberedTable(nodes.figure):
+    """A table that a cell makes, which is HTML to Sphinx, with its caption."""
+
+
+class NumberTables(SphinxTransform):
+    """Tell tables from figures, before Sphinx takes down what there is to number (at 850)."""
+
+    default_priority = 800
+
+    def apply(self, **kwargs: Any) -> None:
+        """Put a table in the place of every figure with that class."""
+        for figure in list(self.document.findall(nodes.figure)):
+            if "numbered-table" in figure["classes"]:
+                table = NumberedTable(figure.rawsource, *figure.children, **figure.attributes)
+                figure.replace_self(table)
+                self.document.ids.update(dict.fromkeys(table["ids"], table))
+
+
+def table_caption(node: nodes.Node) -> str:
+    """What a reference to the table may say."""
+    return next(caption.astext() for caption in node.findall(nodes.caption))
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the above with Sphinx."""
     app.add_config_value("fa_fingerprint", "", "env")
+    app.add_transform(NumberTables)
+    as_figure = (
+        lambda writer, node: writer.visit_figure(node),
+        lambda writer, node: writer.depart_figure(node),
+    )
+    app.add_enumerable_node(NumberedTable, "table", table_caption, html=as_figure, latex=as_figure)
     app.connect("config-inited", set_fingerprint)
     app.connect("config-inited", set_theme)
     app.connect("config-inited", show_explorers_without_kernel)

@@ -1,20 +1,30 @@
-"""Tables that come from the stored results: the verdicts and the status of what is stored.
+"""Tables that nobody types: the verdicts, the status of what is stored, what made the pages.
 
 As a Sphinx extension it writes them into the pages that hold their marks. As a script, `python
 book/_ext/fa_tables.py` from the repository's root, it writes the verdicts into README.md.
 """
 
+import functools
 import sys
+from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
 
 from fa_lib import results
-from fa_lib.claims import judge_stored, summary
+from fa_lib._device import resolve_device
+from fa_lib.claims import Verdict, judge_stored, summary
 
-VERDICTS, STATUS = "<!-- verdicts -->", "<!-- status -->"
+VERDICTS, STATUS, MADE = "<!-- verdicts -->", "<!-- status -->", "<!-- made -->"
 README_BEGIN, README_END = "<!-- verdicts: by `make verdicts` -->", "<!-- end of verdicts -->"
+
+
+@functools.cache
+def judged() -> list[Verdict]:
+    """The verdicts by the stored results; judging takes seconds."""
+    return judge_stored()[0]
 
 
 def verdicts(chapters: str, effects: bool) -> str:
@@ -26,8 +36,7 @@ def verdicts(chapters: str, effects: bool) -> str:
     says = "the paper says" + ("; effect D in each setting" if effects else "")
     head = ["claim", says, "verdict", "specific to noise?"]
     lines = [_row(head), _row(["---"] * len(head))]
-    judged, _ = judge_stored()
-    for row in summary(judged).itertuples():
+    for row in summary(judged()).itertuples():
         link = f"[{row.claim}]({chapters}{row.chapter}.ipynb)"
         below = f"<br><small>{'<br>'.join(row.effects)}</small>" if effects else ""
         lines.append(_row([link, row.statement + below, f"**{row.verdict}**", row.specific]))
@@ -51,7 +60,23 @@ def status() -> str:
     return "\n".join(lines)
 
 
-def _row(cells: list[Any]) -> str:
+def made() -> str:
+    """What executed the chapters and built the pages, as Markdown."""
+    here = results.circumstances(resolve_device("auto"))
+    tools = ("numpy", "pandas", "matplotlib", "jupyter-book", "sphinx")
+    versions = [f"Python {here['python']}", f"torch {here['torch']}"]
+    versions += [f"{name} {metadata.version(name)}" for name in tools]
+    rows = [
+        ("what", "here"),
+        ("---", "---"),
+        ("device", here["device"]),
+        ("versions", ", ".join(versions)),
+        ("version and fingerprint of `fa_lib`", f"`{here['code']}`"),
+    ]
+    return "\n".join(map(_row, rows))
+
+
+def _row(cells: Sequence[Any]) -> str:
     return "| " + " | ".join(str(cell).replace("|", r"\|") for cell in cells) + " |"
 
 
@@ -61,6 +86,8 @@ def fill_in(app: Sphinx, page: str, source: list[str]) -> None:
         source[0] = source[0].replace(VERDICTS, verdicts("", effects=True))
     if STATUS in source[0]:
         source[0] = source[0].replace(STATUS, status())
+    if MADE in source[0]:
+        source[0] = source[0].replace(MADE, made())
 
 
 def with_verdicts(readme: str) -> str:

@@ -4,6 +4,7 @@
 are those of `COLORS`; bands and bars are 95 % intervals over seeds.
 """
 
+from fa_lib.plotting._answer import about_data, plot_effects
 from fa_lib.plotting._fig1 import (
     plot_angles,
     plot_cross_entropy,
@@ -65,6 +66,7 @@ __all__ = [
     "LOOKS",
     "MAP_QUANTITIES",
     "STRONG_ARMS",
+    "about_data",
     "arm_look",
     "arms_in",
     "draw_arms",
@@ -88,6 +90,7 @@ __all__ = [
     "plot_cross_entropy",
     "plot_curves",
     "plot_effect_map",
+    "plot_effects",
     "plot_equal_norm",
     "plot_examples",
     "plot_forest",

@@ -1,0 +1,142 @@
+"""The answer in one figure, `{answer}`: drawn from the stored results when its page is read.
+
+It is drawn twice, for wide and for narrow screens; the style sheet shows the one that fits.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from docutils import nodes
+from fa_tables import judged
+from matplotlib.figure import Figure
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from fa_lib import plotting
+from fa_lib.claims import Judgement, Run, Verdict, runs
+from fa_lib.experiments import stored_result
+
+ACCURACY = "test_accuracy"
+ROW = 0.13  # inches, of a row of effects
+ALT = (
+    "Two plots of test accuracy over data steps and one of effects. With one learning rate for all "
+    "arms and with a tuned one for each: feedback alignment, the same after noise training, and "
+    "backpropagation, with 95 percent bands. Then, for every claim about learning from data, a row "
+    "for each setting with the effect of noise training, its 95 percent interval, and lines at "
+    "zero and at the smallest effect that counts. The table of verdicts has the numbers."
+)
+CAPTION = (
+    "Does noise training make {{term}}`feedback alignment` learn fast and well? **a, b** Learning "
+    "curves at the headline size, with one small learning rate for all {{term}}`arms <arm>` "
+    "(setting F) and with the best of each arm, chosen on validation images (T; there plain FA "
+    "also chose the size of its first {{term}}`readout`). Bands are 95 % intervals over seeds, a "
+    "triangle marks the end of epoch 1, and *area* is what noise training adds to the mean height "
+    "of the curve. **c** The effect on what each claim is judged by, with its 95 % interval. A "
+    "green square counts by the claim's rule, an orange disc is surely below zero, a hollow circle "
+    "is neither; an arrow stands for a mean beyond the axis. *Provenance:* {provenance}."
+)
+TITLES = {"F": "one learning rate (F)", "T": "tuned rates (T)"}
+
+
+def draw(curves: Sequence[Run], verdicts: Sequence[Verdict], *, narrow: bool) -> Figure:
+    """Learning curves in settings F and T; beside them, or below, the effect in every setting."""
+    rows = [len(verdict.settings) + 2 for verdict in plotting.about_data(verdicts)]
+    effects = ROW * sum(rows) + 0.6
+    if narrow:
+        fig = Figure(figsize=(3.7, 2.6 + effects), layout="constrained")
+        left, right = fig.subfigures(2, 1, height_ratios=[2.6, effects])
+        axes = left.subplots(1, len(curves), sharey=True)
+    else:
+        fig = Figure(figsize=(7.6, max(4.6, effects)), layout="constrained")
+        left, right = fig.subfigures(1, 2, width_ratios=[1, 1.15])
+        axes = left.subplots(len(curves), 1, sharex=True)
+    gains = {row.setting: row for v in verdicts if v.claim.id == "C5" for row in v.settings}
+    lines = []
+    for ax, letter, run in zip(axes, "ab", curves, strict=True):
+        lines.append(plotting.plot_curves(ax, run, ACCURACY, arms=plotting.STRONG_ARMS, scale=100))
+        plotting.panel_title(ax, letter, TITLES[run.setting])
+        ax.set(ylim=(0, 100), ylabel="test accuracy (%)")
+        gain = gains[run.name]
+        words = f"area {gain.effect:+.1f} points\n[{gain.low:.1f}, {gain.high:.1f}]"
+        ax.text(0.98, 0.05, words, transform=ax.transAxes, ha="right", fontsize=7.5)
+        ax.label_outer()
+    plotting.legend_below(left, *lines)
+    ax = right.subplots()
+    plotting.plot_effects(ax, verdicts)
+    plotting.panel_title(ax, "c", "every claim about learning from data")
+    return fig
+
+
+def in_words(curves: Sequence[Run], verdicts: Sequence[Verdict]) -> str:
+    """What was gained in speed and at the end, and in which settings how many effects count."""
+    gains = []
+    for claim, what in (
+        ("C5", " points of area under the curve"),
+        ("C6", " of accuracy at the end"),
+    ):
+        rows = {row.setting: row for v in verdicts if v.claim.id == claim for row in v.settings}
+        found = [
+            f"{_interval(rows[run.name])}{'' if place else what} in {run.setting}"
+            for place, run in enumerate(curves)
+        ]
+        gains.append(" and ".join(found))
+    judged_in: dict[str, list[bool]] = {}
+    for verdict in plotting.about_data(verdicts):
+        for row in verdict.settings:
+            judged_in.setdefault(row.setting, []).append(row.verdict in ("PASS", "IN PART"))
+    counts = [
+        f"{sum(counted) or 'none'} of {len(counted)} in {setting}"
+        for setting, counted in judged_in.items()
+        if len(counted) > 1
+    ]
+    return (
+        f"On {curves[0].n:,} images, noise training gains {', and '.join(gains)}. Effects large "
+        f"enough to count, by setting: {', '.join(counts)}."
+    )
+
+
+def _interval(row: Judgement) -> str:
+    return f"{row.effect:.2g} [{row.low:.2g}, {row.high:.2g}]"
+
+
+class Answer(SphinxDirective):
+    """The figure, in both shapes, and what it shows in words."""
+
+    def run(self) -> list[nodes.Node]:
+        """Draw, and put the pictures where Sphinx keeps what it makes on the way."""
+        result, verdicts = stored_result("learning", "paper"), judged()
+        if result is None:
+            raise self.error("The answer needs the stored result learning/paper, absent or stale.")
+        found = [run for run in runs(result.table, [ACCURACY]) if run.full]
+        curves = [run for run in found if run.n == found[0].n]
+        figure = nodes.figure(classes=["answer"], names=["answer"])
+        for shape in ("wide", "narrow"):
+            path = Path(self.env.doctreedir) / f"answer-{shape}.svg"
+            with mpl.rc_context():
+                plotting.use_style()
+                drawn = draw(curves, verdicts, narrow=shape == "narrow")
+                drawn.savefig(path, metadata={"Date": None})
+            uri = "/" + os.path.relpath(path, self.env.srcdir)
+            figure += nodes.image(uri=uri, alt=ALT, classes=[f"answer-{shape}"])
+        facts = result.provenance
+        provenance = (
+            f"learning/{facts['name']}, {facts['config']['dataset']}, {facts['date'][:10]}, "
+            f"{facts['device']}, torch {facts['torch']}, code {facts['code']}"
+        )
+        figure += nodes.caption("", "", *self.inline(CAPTION.format(provenance=provenance)))
+        self.state.document.note_explicit_target(figure, figure)
+        return [figure, nodes.paragraph("", "", *self.inline(in_words(curves, verdicts)))]
+
+    def inline(self, text: str) -> list[nodes.Node]:
+        """Markdown of one paragraph as nodes."""
+        parsed, messages = self.state.inline_text(text, self.lineno)
+        return [*parsed, *messages]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register with Sphinx."""
+    app.add_directive("answer", Answer)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

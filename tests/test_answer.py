@@ -1,0 +1,43 @@
+"""The answer on the first page says in words what the verdicts say in numbers."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from fa_lib.claims import Judgement, Run, Verdict
+from fa_lib.protocol import CLAIMS
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def fa_answer(monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("sphinx")
+    monkeypatch.syspath_prepend(str(ROOT / "book/_ext"))
+    return importlib.import_module("fa_answer")
+
+
+def verdict(claim: str, **settings: tuple[float, str]) -> Verdict:
+    """Effects and verdicts by setting, with intervals of one unit to either side."""
+    rows = [
+        Judgement(f"{setting}, n = 700", 9, effect, effect - 1, effect + 1, 0.0, outcome, "")
+        for setting, (effect, outcome) in settings.items()
+    ]
+    return Verdict(CLAIMS[claim], "in part", tuple(rows))
+
+
+def test_gains_and_counts_are_those_of_the_verdicts(fa_answer):
+    curves = [Run(setting, 700, 10.0, 200, True, {}, {}) for setting in "FT"]
+    verdicts = [
+        verdict("C1", F=(1, "PASS"), T=(1, "PASS")),  # about noise alone: not counted
+        verdict("C5", F=(6.25, "PASS"), T=(0.5, "FAIL")),
+        verdict("C6", F=(2, "IN PART"), T=(-3, "OPEN")),
+        verdict("C7", F=(0.1, "OPEN")),
+    ]
+    words = fa_answer.in_words(curves, verdicts)
+    assert words.startswith(
+        "On 700 images, noise training gains 6.2 [5.2, 7.2] points of area under the curve in F "
+        "and 0.5 [-0.5, 1.5] in T, and 2 [1, 3] of accuracy at the end in F and -3 [-4, -2] in T. "
+    )
+    assert words.endswith("by setting: 2 of 3 in F, n = 700, none of 2 in T, n = 700.")
