@@ -36,6 +36,15 @@ from fa_lib.plotting._fig4 import (
     plot_spectra,
     plot_through_noise,
 )
+from fa_lib.plotting._fig6 import (
+    draw_meta_loss,
+    plot_adaptation,
+    plot_meta_loss_by_steps,
+    plot_meta_loss_through_noise,
+    plot_task_effects,
+    plot_tasks_through_noise,
+    task_name,
+)
 from fa_lib.plotting._schematics import draw_biology, draw_noise_batch, draw_pathways
 from fa_lib.plotting._style import (
     COLORS,
@@ -61,6 +70,7 @@ __all__ = [
     "draw_arms",
     "draw_biology",
     "draw_measures",
+    "draw_meta_loss",
     "draw_noise_batch",
     "draw_pathways",
     "format_interval",
@@ -68,6 +78,7 @@ __all__ = [
     "map_differences",
     "mean_and_band",
     "panel_title",
+    "plot_adaptation",
     "plot_against_loss",
     "plot_alignment_course",
     "plot_angles",
@@ -82,12 +93,17 @@ __all__ = [
     "plot_lead",
     "plot_longer_training",
     "plot_measures_of_rank",
+    "plot_meta_loss_by_steps",
+    "plot_meta_loss_through_noise",
     "plot_paths",
     "plot_size_differences",
     "plot_spectra",
     "plot_steps_to",
+    "plot_task_effects",
+    "plot_tasks_through_noise",
     "plot_through_noise",
     "plot_total_steps",
     "quartiles",
+    "task_name",
     "use_style",
 ]
