@@ -225,7 +225,7 @@ def by_arm(claim: str, table: pd.DataFrame) -> pd.DataFrame:
         ValueError: a claim without such measures.
     """
     measures = _measures_of(claim, table)
-    return arm_values(_runs_of(claim, table, measures), measures)
+    return arm_values(_runs_of(claim, table), measures)
 
 
 def by_pair(
@@ -246,7 +246,7 @@ def by_pair(
         ValueError: a claim without such measures.
     """
     measures = _measures_of(claim, table)
-    return pair_values(_runs_of(claim, table, measures), measures, arm, reference)
+    return pair_values(_runs_of(claim, table), measures, arm, reference)
 
 
 def _measures_of(claim: str, table: pd.DataFrame) -> tuple[Measure, ...]:
@@ -254,8 +254,8 @@ def _measures_of(claim: str, table: pd.DataFrame) -> tuple[Measure, ...]:
     return _MEASURES[claim] if claim in _MEASURES else _MEASURES_OF_TABLE[claim](table)
 
 
-def _runs_of(claim: str, table: pd.DataFrame, measures: Sequence[Measure]) -> list[Run]:
-    return _RUNS.get(claim, runs)(table, needed(measures))
+def _runs_of(claim: str, table: pd.DataFrame) -> list[Run]:
+    return _RUNS.get(claim, runs)(table, needed(_measures_of(claim, table)))
 
 
 def _with_correction(row: Judgement, p_holm: float) -> Judgement:

@@ -107,8 +107,9 @@ def draw_meta_loss(axes: Sequence[Axes]) -> None:
         common.text(*words, name, color=COLORS[arm], fontsize=7.5)
     common.axhline(level, color=COLORS["ink"], lw=0.9, ls=":")
     common.text(2.1, level + 0.03, "common loss", ha="right", fontsize=7.5)
-    ends = [(-np.log(level) / rates[arm], 0.06) for arm in ("FAN", "FA")]
-    common.annotate("", *ends, arrowprops={"arrowstyle": "<->", "color": COLORS["ink"], "lw": 0.9})
+    first, second = ((-np.log(level) / rates[arm], 0.06) for arm in ("FAN", "FA"))
+    arrow = {"arrowstyle": "<->", "color": COLORS["ink"], "lw": 0.9}
+    common.annotate("", first, second, arrowprops=arrow)
     common.text(1.22, 0.06, "steps saved", va="center", fontsize=7.5)
     common.set(xlim=(0, 2.15), ylim=(0, 1.02), xticks=[], yticks=[])
     common.set(xlabel="adaptation step", ylabel="training loss")
@@ -130,7 +131,7 @@ def plot_meta_loss_through_noise(
         The line and the markers by arm, for `legend_below`.
     """
     rows = _from_states(table, setting)
-    course = rows.groupby(["noise_steps", "seed"], as_index=False)["value"].sum()
+    course = rows.groupby(["noise_steps", "seed"])["value"].sum().reset_index()
     look = {"label": LOOKS["FAN"].name, "marker": LOOKS["FAN"].marker, "ms": 4, **arm_look("FAN")}
     lines = {"FAN": mean_and_band(ax, course, x="noise_steps", **look)}
     last = int(course["noise_steps"].max())
