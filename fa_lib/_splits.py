@@ -69,8 +69,9 @@ class Split:
         return Split(self.x[indices], self.y[indices])
 
     def to(self, device: torch.device | str) -> Split:
-        """The same examples on `device`."""
-        return Split(self.x.to(device), self.y.to(device))
+        """The same examples on `device`; these very ones where they are there already."""
+        x = self.x.to(device)
+        return self if x is self.x else Split(x, self.y)
 
 
 @dataclass(frozen=True, eq=False)

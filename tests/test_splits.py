@@ -119,3 +119,9 @@ def test_stratified_indices_depend_on_the_seed_alone():
 def test_stratified_indices_of_everything_are_a_permutation():
     y = torch.arange(7).repeat_interleave(9)
     assert stratified_indices(y, 63, seed=0).sort().values.tolist() == list(range(63))
+
+
+def test_a_split_that_is_on_the_device_already_is_not_made_again():
+    split = Split(torch.rand(3, 2), torch.arange(3))
+    assert split.to("cpu") is split
+    assert split.to(torch.device("cpu")) is split

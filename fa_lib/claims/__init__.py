@@ -83,10 +83,12 @@ _MEASURES = {
     for figure in (_fig2, _fig3, _fig4, _fig5, _fig6)
     for claim, measures in figure.MEASURES.items()
 }
+# Those that depend on what the table holds: C16's on its tasks.
+_MEASURES_OF_TABLE: dict[str, Callable[[pd.DataFrame], tuple[Measure, ...]]] = {"C16": _fig6.c16}
 # How the runs that a claim looks at are found in its experiment's table.
 _RUNS: dict[str, Callable[[pd.DataFrame, Iterable[str]], list[Run]]] = {
     **dict.fromkeys(_fig5.MEASURES, _fig5.runs),
-    **dict.fromkeys(_fig6.MEASURES, _fig6.runs),
+    **dict.fromkeys(_fig6.JUDGES, _fig6.runs),
 }
 
 
@@ -214,7 +216,7 @@ def by_arm(claim: str, table: pd.DataFrame) -> pd.DataFrame:
     """A claim's measures for every arm and seed, those left out that depend on a pair of arms.
 
     Arguments:
-        claim: C4 to C8 or C11 to C15.
+        claim: C4 to C8 or C11 to C16; all of C16's measures depend on a pair.
         table: of the experiment that the claim rests on.
 
     Returns:
@@ -223,7 +225,7 @@ def by_arm(claim: str, table: pd.DataFrame) -> pd.DataFrame:
     Raises:
         ValueError: a claim without such measures.
     """
-    measures = _measures_of(claim)
+    measures = _measures_of(claim, table)
     return arm_values(runs_of(claim, table), measures)
 
 
@@ -244,25 +246,26 @@ def by_pair(
     Raises:
         ValueError: a claim without such measures.
     """
-    measures = _measures_of(claim)
+    measures = _measures_of(claim, table)
     return pair_values(runs_of(claim, table), measures, arm, reference)
 
 
-def _measures_of(claim: str) -> tuple[Measure, ...]:
-    return _MEASURES[choice(claim, _MEASURES, "claim")]
+def _measures_of(claim: str, table: pd.DataFrame) -> tuple[Measure, ...]:
+    choice(claim, [*_MEASURES, *_MEASURES_OF_TABLE], "claim")
+    return _MEASURES[claim] if claim in _MEASURES else _MEASURES_OF_TABLE[claim](table)
 
 
 def runs_of(claim: str, table: pd.DataFrame) -> list[Run]:
     """The runs that a claim looks at, by setting and size, with the metrics of its measures.
 
     Arguments:
-        claim: C4 to C8 or C11 to C15.
+        claim: C4 to C8 or C11 to C16.
         table: of the experiment that the claim rests on.
 
     Raises:
         ValueError: a claim without such measures.
     """
-    return _RUNS.get(claim, runs)(table, needed(_measures_of(claim)))
+    return _RUNS.get(claim, runs)(table, needed(_measures_of(claim, table)))
 
 
 def _with_correction(row: Judgement, p_holm: float) -> Judgement:

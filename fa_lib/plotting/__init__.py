@@ -45,6 +45,15 @@ from fa_lib.plotting._fig5 import (
     plot_forest,
     plot_over_amount,
 )
+from fa_lib.plotting._fig6 import (
+    draw_meta_loss,
+    plot_adaptation,
+    plot_meta_loss_by_steps,
+    plot_meta_loss_through_noise,
+    plot_task_effects,
+    plot_tasks_through_noise,
+    task_name,
+)
 from fa_lib.plotting._schematics import draw_biology, draw_noise_batch, draw_pathways
 from fa_lib.plotting._style import (
     COLORS,
@@ -72,6 +81,7 @@ __all__ = [
     "draw_arms",
     "draw_biology",
     "draw_measures",
+    "draw_meta_loss",
     "draw_noise_batch",
     "draw_pathways",
     "draw_transfer",
@@ -80,6 +90,7 @@ __all__ = [
     "map_differences",
     "mean_and_band",
     "panel_title",
+    "plot_adaptation",
     "plot_against_clean",
     "plot_against_loss",
     "plot_alignment_course",
@@ -98,13 +109,18 @@ __all__ = [
     "plot_lead",
     "plot_longer_training",
     "plot_measures_of_rank",
+    "plot_meta_loss_by_steps",
+    "plot_meta_loss_through_noise",
     "plot_over_amount",
     "plot_paths",
     "plot_size_differences",
     "plot_spectra",
     "plot_steps_to",
+    "plot_task_effects",
+    "plot_tasks_through_noise",
     "plot_through_noise",
     "plot_total_steps",
     "quartiles",
+    "task_name",
     "use_style",
 ]

@@ -5,7 +5,7 @@ Curves are drawn by `plot_curves` and `plot_total_steps`, as in Figure 2.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,16 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
-from fa_lib.claims import mean_interval
 from fa_lib.metrics import area_under_curve
-from fa_lib.plotting._style import COLORS, LOOKS, STRONG_ARMS, arm_look, arms_in
+from fa_lib.plotting._style import (
+    COLORS,
+    LOOKS,
+    STRONG_ARMS,
+    arm_look,
+    arms_in,
+    mean_marker,
+    task_looks,
+)
 
 __all__ = [
     "MAP_QUANTITIES",
@@ -101,22 +108,9 @@ def plot_arm_values(ax: Axes, values: pd.DataFrame) -> None:
             continue
         spread = np.linspace(-0.25, 0.25, len(sample)) if len(sample) > 1 else np.zeros(1)
         ax.plot(place + spread, sample, "o", ms=2.8, color=COLORS[arm], alpha=0.5, mew=0)
-        mean, low, high = mean_interval(sample)
-        ax.errorbar(
-            place,
-            mean,
-            [[mean - low], [high - mean]],
-            fmt=LOOKS[arm].marker,
-            ms=6.5 if arm in STRONG_ARMS else 4.5,
-            color=COLORS[arm],
-            mec=COLORS["ink"],
-            mew=0.6,
-            elinewidth=1.4,
-            capsize=2.5,
-            zorder=3,
-        )
+        mean_marker(ax, place, sample, arm)
         if arm == "FA":
-            ax.axhline(mean, color=COLORS["FA"], lw=0.8, ls=(0, (4, 2)), zorder=1)
+            ax.axhline(sample.mean(), color=COLORS["FA"], lw=0.8, ls=(0, (4, 2)), zorder=1)
     ax.set_xticks(range(len(arms)), ticks, fontsize=6.5 if len(arms) > 6 else 8)
     ax.set_xlim(-0.6, len(arms) - 0.4)
     ax.set_xlabel("arm (n)")
@@ -182,28 +176,38 @@ def plot_steps_to(
     return lines
 
 
-def plot_paths(axes: Sequence[Axes], table: pd.DataFrame) -> None:
+def plot_paths(
+    axes: Sequence[Axes], table: pd.DataFrame, *, name: Callable[[str], str] = str
+) -> None:
     """Paths of the centred readout through data training in their principal plane, a seed a panel.
 
-    Hollow where an arm starts, filled where it ends; the star is the feedback, projected.
+    Hollow where a path starts, filled where it ends; the star is the feedback, projected. Where the
+    table has tasks, each arm has a path to each, with the task's dashes and marker.
 
     Arguments:
         axes: at least as many as the table has planes.
+        table: of `fa_lib.run("fig3", ...)` or `fa_lib.run("fig6", ...)`.
+        name: what a task is called.
     """
     rows = table[table["panel"] == "path"]
+    rows = rows if "task" in rows else rows.assign(task="")
+    tasks = task_looks(rows["task"])
     variance = rows[rows["metric"] == "explained_variance"]
     points = rows[rows["metric"].isin(["pc1", "pc2"])].pivot_table(
-        index=["seed", "arm", "step"], columns="metric", values="value"
+        index=["seed", "arm", "task", "step"], columns="metric", values="value"
     )
     for ax, (seed, plane) in zip(axes, points.groupby(level="seed"), strict=False):
         for arm in arms_in(plane.reset_index()):
-            path = plane.xs((seed, arm), level=("seed", "arm")).sort_index()
-            x, y = path["pc1"].to_numpy(), path["pc2"].to_numpy()
-            label = LOOKS[arm].name
-            ax.plot(x, y, marker=".", ms=3, label=label, **arm_look(arm))
-            for end, face in ((0, "white"), (-1, COLORS[arm])):
-                marker = LOOKS[arm].marker
-                ax.plot(x[end], y[end], marker, ms=6, mfc=face, mec=COLORS[arm], zorder=4)
+            for task in tasks or [""]:
+                path = plane.xs((seed, arm, task), level=("seed", "arm", "task")).sort_index()
+                x, y = path["pc1"].to_numpy(), path["pc2"].to_numpy()
+                look, marker, label = arm_look(arm), LOOKS[arm].marker, LOOKS[arm].name
+                if task:
+                    look["ls"], marker = tasks[task]
+                    label = f"{label}, {name(task)}"
+                ax.plot(x, y, marker="" if task else ".", ms=3, label=label, **look)
+                for end, face in ((0, "white"), (-1, COLORS[arm])):
+                    ax.plot(x[end], y[end], marker, ms=6, mfc=face, mec=COLORS[arm], zorder=4)
         target = plane.xs((seed, "B"), level=("seed", "arm"))
         ax.plot(
             target["pc1"],

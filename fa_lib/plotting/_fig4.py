@@ -14,11 +14,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import LogLocator
 
 from fa_lib.claims import mean_interval
 from fa_lib.plotting._fig1 import noise_step_axis
-from fa_lib.plotting._style import COLORS, LOOKS, arm_look, arms_in, mean_and_band, plot_arms
+from fa_lib.plotting._style import (
+    COLORS,
+    LOOKS,
+    arm_look,
+    arms_in,
+    log_axis,
+    mean_and_band,
+    plot_arms,
+)
 
 __all__ = [
     "plot_against_loss",
@@ -113,7 +120,7 @@ def plot_spectra(
         if not of_name.empty:
             mean_and_band(ax, of_name, label=label, color=COLORS[color], ls=dashes, lw=1.4)
     ax.axvline(classes - 0.5, color=COLORS["ink"], lw=0.8, ls=":")
-    _log_axis(ax)
+    log_axis(ax, "x")
     ax.set_xlim(0.9, rows["step"].max())
     ax.set_xlabel("rank of the singular value")
 
@@ -135,7 +142,7 @@ def plot_against_loss(
     """
     rows = table[(table["panel"] == "data") & (table["setting"] == setting) & (table["n"] == n)]
     lines = plot_arms(ax, _over_loss(rows, metric), x="loss")
-    _log_axis(ax)
+    log_axis(ax, "x")
     ax.invert_xaxis()
     ax.set_xlabel("training loss (nats)")
     return lines
@@ -283,12 +290,3 @@ def _in_percent(rows: pd.DataFrame) -> pd.DataFrame:
     start = rows[rows["step"] == 0].set_index(network)["value"]
     of_each = start.reindex(pd.MultiIndex.from_frame(rows[network])).to_numpy()
     return rows.assign(value=100 * rows["value"].to_numpy() / of_each)
-
-
-def _log_axis(ax: Axes) -> None:
-    """A logarithmic horizontal axis with plain numbers, some between the powers of ten if few."""
-    ax.set_xscale("log")
-    low, high = ax.get_xlim()
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 30 * low else (1,)))
-    ax.xaxis.set_major_formatter("{x:g}")
-    ax.xaxis.set_minor_formatter("")

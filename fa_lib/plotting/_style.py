@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
 from numpy.typing import ArrayLike
 
 from fa_lib.claims import mean_interval
@@ -81,6 +84,15 @@ LOOKS = {
     "P": Look("P: permuted labels", (0, (4, 1, 1, 1, 1, 1)), "h"),
 }
 STRONG_ARMS = ("FA", "FAN", "BP")  # the paper's; the others are controls
+
+# Dashes and marker of the first task, the second and so on, where an arm's colour is taken.
+TASK_LOOKS: tuple[tuple[Dashes, str], ...] = (
+    ("-", "o"),
+    ((0, (5, 1.5)), "s"),
+    ((0, (1, 1)), "^"),
+    ((0, (6, 1.5, 1, 1.5)), "D"),
+    ((0, (3, 1.5, 1, 1.5)), "v"),
+)
 
 
 def use_style() -> None:
@@ -156,6 +168,37 @@ def plot_arms(
     return lines
 
 
+def mean_marker(ax: Axes, x: float, sample: ArrayLike, arm: str) -> Line2D:
+    """Draw the mean of an arm's values at `x` with its 95 % t-interval.
+
+    Returns:
+        The marker, labelled with the arm's name and its seeds.
+    """
+    mean, low, high = mean_interval(sample)
+    drawn = ax.errorbar(
+        x,
+        mean,
+        [[mean - low], [high - mean]],
+        fmt=LOOKS[arm].marker,
+        ms=6.5 if arm in STRONG_ARMS else 4.5,
+        color=COLORS[arm],
+        mec=COLORS["ink"],
+        mew=0.6,
+        elinewidth=1.4,
+        capsize=2.5,
+        zorder=3,
+    )
+    marker = drawn.lines[0]
+    marker.set_label(f"{LOOKS[arm].name} (n = {len(np.atleast_1d(sample))})")
+    return marker
+
+
+def task_looks(tasks: Iterable[str]) -> dict[str, tuple[Dashes, str]]:
+    """Dashes and marker of each task that has a name, in order of appearance."""
+    names = [name for name in dict.fromkeys(tasks) if name]
+    return dict(zip(names, itertools.cycle(TASK_LOOKS), strict=False))
+
+
 def legend_below(fig: Figure, *panels: Mapping[str, Line2D]) -> None:
     """One legend for all panels, under them.
 
@@ -179,6 +222,16 @@ def legend_below(fig: Figure, *panels: Mapping[str, Line2D]) -> None:
         handlelength=2.6,
         columnspacing=1,
     )
+
+
+def log_axis(ax: Axes, which: Literal["x", "y"]) -> None:
+    """A logarithmic axis with plain numbers, some between the powers of ten if few."""
+    ax.set(**{f"{which}scale": "log"})
+    axis, limits = (ax.xaxis, ax.get_xlim()) if which == "x" else (ax.yaxis, ax.get_ylim())
+    low, high = sorted(limits)
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 30 * low else (1,)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter("")
 
 
 def seeds_in(frame: pd.DataFrame) -> int:
