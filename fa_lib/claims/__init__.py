@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from fa_lib._checks import choice
-from fa_lib.claims import _fig1, _fig2, _fig3, _fig4
+from fa_lib.claims import _depth, _fig1, _fig2, _fig3, _fig4, _table1
+from fa_lib.claims._checkpoints import checkpoint_values, gap_closed
 from fa_lib.claims._curves import Run, at_checkpoint, at_equal_loss, mean_height, runs
 from fa_lib.claims._fig1 import cells
 from fa_lib.claims._judgement import Judgement
@@ -37,6 +38,7 @@ from fa_lib.claims._statistics import (
 )
 from fa_lib.claims._summary import summary
 from fa_lib.experiments import resolve, stored_result
+from fa_lib.experiments.table1 import together
 from fa_lib.protocol import CLAIMS, FAMILY, Claim
 
 __all__ = [
@@ -49,7 +51,9 @@ __all__ = [
     "by_arm",
     "by_pair",
     "cells",
+    "checkpoint_values",
     "details",
+    "gap_closed",
     "holm",
     "judge",
     "judge_stored",
@@ -67,11 +71,15 @@ _JUDGES: dict[str, Callable[[Claim, pd.DataFrame], list[Judgement]]] = {
     **_fig2.JUDGES,
     **_fig3.JUDGES,
     **_fig4.JUDGES,
+    **_table1.JUDGES,
+    **_depth.JUDGES,
 }
 _DETAILS: dict[str, Callable[[Claim, pd.DataFrame], list[Detail]]] = {
     **_fig2.DETAILS,
     **_fig3.DETAILS,
     **_fig4.DETAILS,
+    **_table1.DETAILS,
+    **_depth.DETAILS,
 }
 _MEASURES = {**_fig2.MEASURES, **_fig3.MEASURES, **_fig4.MEASURES}
 
@@ -152,7 +160,9 @@ def judge_stored(claims: Iterable[str] | None = None) -> tuple[list[Verdict], li
         if found is None:
             missing.append(name)
         else:
-            verdicts += [v for v in judge(name, found.table) if v.claim.id in chosen]
+            parts = together(found) if name == "table1" else [found]
+            table = pd.concat([part.table for part in parts], ignore_index=True)
+            verdicts += [v for v in judge(name, table) if v.claim.id in chosen]
     return verdicts, missing
 
 
@@ -182,7 +192,7 @@ def details(claim: str, table: pd.DataFrame) -> pd.DataFrame:
     """What stands beside the verdict: all measures of a claim, and their bootstrap intervals.
 
     Arguments:
-        claim: C4 to C12.
+        claim: C4 to C12, C17 or C18.
         table: of the experiment that the claim rests on.
 
     Returns:
