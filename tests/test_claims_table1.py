@@ -12,8 +12,17 @@ from checkpoint_tables import BEST, PLANTED, UNIT, case, sets
 from scipy import stats
 
 from fa_lib import results
-from fa_lib.claims import Verdict, _table1, checkpoint_values, details, judge, judge_stored
-from fa_lib.experiments import table1
+from fa_lib.claims import (
+    Verdict,
+    _table1,
+    accuracy_rows,
+    checkpoint_values,
+    details,
+    judge,
+    judge_stored,
+    table1_rows,
+)
+from fa_lib.experiments import stored_result, table1
 from fa_lib.experiments._config import settings
 from fa_lib.protocol import CLAIMS, FAMILY
 from fa_lib.results import config_hash
@@ -204,6 +213,29 @@ def test_the_angle_of_every_layer_is_that_at_the_checkpoint() -> None:
     assert named <= set(angles["measure"])
 
 
+# -- Tables for display ----------------------------------------------------------------------------
+
+
+def test_rows_hold_mean_deviation_and_share_of_the_gap() -> None:
+    table = pd.concat([sets({"mnist": {"S": None}, "stl10": {"BP": 90.0}}, s) for s in "FT"])
+    values = checkpoint_values(table, "dataset")
+    rows = accuracy_rows(values, "dataset")
+    assert rows[["dataset", "setting"]].to_numpy().tolist() == [
+        ["mnist", "F"],
+        ["stl10", "F"],
+        ["mnist", "T"],
+        ["stl10", "T"],
+    ]
+    first = rows.iloc[0]
+    deviation = np.std(np.linspace(-0.01, 0.01, 10), ddof=1)
+    assert first["FAN"] == f"91.00 ± {deviation:.2f}"
+    assert (first["FA"], first["S"], first["seeds"]) == ("90.00 ± 0.00", "", 10)
+    assert first["share of the gap (%)"].startswith("50 [")
+    assert rows["share of the gap (%)"].to_list()[1] == "–"
+    one = accuracy_rows(checkpoint_values(sets({"mnist": GOOD}, seeds=[3]), "dataset"), "dataset")
+    assert one["FAN"].to_list() == ["91.00"]
+
+
 # -- What is stored --------------------------------------------------------------------------------
 
 
@@ -230,3 +262,18 @@ def test_data_sets_that_were_run_by_themselves_are_judged_too(
     (after,), _ = judge_stored(["C17"])
     assert after.outcome == "in part"
     assert "STL-10" in after.settings[0].note
+    main = stored_result("table1", "paper")
+    assert main is not None
+    rows = table1_rows(main)
+    assert rows.loc[rows["command"] == "", "data set"].to_list() == ["MNIST"] * 2 + ["STL-10"] * 2
+    missing = rows[rows["command"] != ""]
+    assert missing["data set"].to_list() == [
+        "Fashion-MNIST",
+        "CIFAR-10",
+        "CIFAR-10 (JPEG copy)",
+        "CIFAR-100",
+    ]
+    assert missing["command"].to_list()[-1] == (
+        """fa-lib run table1 --profile paper --set 'datasets=["cifar100"]'"""
+    )
+    assert (missing[["FA", "FAN", "BP", "n", "seeds"]] == "").all(axis=None)

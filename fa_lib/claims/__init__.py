@@ -16,7 +16,7 @@ import pandas as pd
 
 from fa_lib._checks import choice
 from fa_lib.claims import _depth, _fig1, _fig2, _fig3, _fig4, _table1
-from fa_lib.claims._checkpoints import checkpoint_values, gap_closed
+from fa_lib.claims._checkpoints import accuracy_rows, checkpoint_values
 from fa_lib.claims._curves import Run, at_checkpoint, at_equal_loss, mean_height, runs
 from fa_lib.claims._fig1 import cells
 from fa_lib.claims._judgement import Judgement
@@ -37,6 +37,7 @@ from fa_lib.claims._statistics import (
     share_interval,
 )
 from fa_lib.claims._summary import summary
+from fa_lib.claims._table1 import table1_rows
 from fa_lib.experiments import resolve, stored_result
 from fa_lib.experiments.table1 import together
 from fa_lib.protocol import CLAIMS, FAMILY, Claim
@@ -45,6 +46,7 @@ __all__ = [
     "Judgement",
     "Run",
     "Verdict",
+    "accuracy_rows",
     "at_checkpoint",
     "at_equal_loss",
     "bootstrap_interval",
@@ -53,7 +55,6 @@ __all__ = [
     "cells",
     "checkpoint_values",
     "details",
-    "gap_closed",
     "holm",
     "judge",
     "judge_stored",
@@ -63,6 +64,7 @@ __all__ = [
     "runs",
     "share_interval",
     "summary",
+    "table1_rows",
     "verdict_table",
 ]
 

@@ -20,6 +20,8 @@ from fa_lib.claims._statistics import bootstrap_interval, share_interval
 ACCURACY, VALIDATION = "test_accuracy", "validation_accuracy"
 NAME = "test accuracy at the best validation checkpoint"
 CLOSE = 0.5  # of the gap to BP: "close" where the share's interval stays above
+SHOWN = ("BP", "FA", "FAN", "Z", "S")  # the columns of a table of accuracies
+SHARE = "share of the gap (%)"
 
 
 def checkpoint_values(
@@ -102,6 +104,35 @@ def levels(wide: pd.DataFrame) -> str:
     if math.isnan(share.mean):
         return text
     return f"{text}; {share}, {'close' if share.low > CLOSE else 'not surely close'}"
+
+
+def accuracy_rows(values: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Accuracies for display, a row for each case and setting.
+
+    Arguments:
+        values: of `checkpoint_values`, of test accuracy.
+        by: the column of the cases.
+
+    Returns:
+        Columns by, n, setting, one for each of the main arms (mean ± standard deviation over seeds,
+        per cent; "" where it was not run), share of the gap (%) (between FA and BP that FAN closes,
+        with its 95 % interval; "–" where BP is not surely ahead) and seeds.
+    """
+    rows = []
+    for (case, setting), own in values.groupby([by, "setting"], sort=False):
+        wide = own.pivot(index="seed", columns="arm", values="value")  # noqa: PD010
+        share = gap_closed(wide)
+        closed = f"{100 * share.mean:.0f} [{100 * share.low:.0f}, {100 * share.high:.0f}]"
+        row = {by: case, "n": own["n"].iloc[0], "setting": setting}
+        row |= {arm: _mean_and_deviation(wide[arm]) if arm in wide else "" for arm in SHOWN}
+        row |= {SHARE: "–" if math.isnan(share.low) else closed, "seeds": len(wide)}
+        rows.append(row)
+    return pd.DataFrame(rows, columns=[by, "n", "setting", *SHOWN, SHARE, "seeds"])
+
+
+def _mean_and_deviation(sample: pd.Series) -> str:
+    text = f"{sample.mean():.2f}"
+    return text if sample.count() < 2 else f"{text} ± {sample.std():.2f}"
 
 
 def compared(name: str, wide: pd.DataFrame, setting: str, unit: str, sign: int = 1) -> list[Detail]:

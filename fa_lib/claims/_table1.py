@@ -9,6 +9,7 @@ import pandas as pd
 
 from fa_lib.claims._checkpoints import (
     NAME,
+    accuracy_rows,
     cases,
     checkpoint_values,
     compared,
@@ -25,8 +26,31 @@ from fa_lib.claims._judgement import (
 )
 from fa_lib.claims._measures import Detail, detail
 from fa_lib.claims._statistics import LEVEL, holm
-from fa_lib.experiments.table1 import entry
+from fa_lib.experiments.table1 import TABLE, command, entry, together
 from fa_lib.protocol import Claim
+from fa_lib.results import Result
+
+
+def table1_rows(result: Result) -> pd.DataFrame:
+    """Table 1 for display: its measured rows, and those that are not measured yet.
+
+    Arguments:
+        result: of "table1"; what is stored of further data sets joins it.
+
+    Returns:
+        Columns data set (its title) and those of `accuracy_rows`, and command: "" for a measured
+        row; of the others, the command that measures the data set, all else being empty.
+    """
+    table = pd.concat([part.table for part in together(result)], ignore_index=True)
+    rows = accuracy_rows(checkpoint_values(table, "dataset"), "dataset")
+    measured = list(dict.fromkeys(rows["dataset"]))
+    order = [*(name for name in measured if name not in TABLE), *TABLE]
+    missing = pd.DataFrame({"dataset": [name for name in TABLE if name not in measured]})
+    missing["command"] = [command(name, result) for name in missing["dataset"]]
+    both = pd.concat([rows.astype(object), missing]).fillna("")
+    both = both.sort_values("dataset", key=lambda names: names.map(order.index), kind="stable")
+    both.insert(0, "data set", [entry(name).title for name in both["dataset"]])
+    return both.drop(columns="dataset").reset_index(drop=True)
 
 
 def _by_title(values: pd.DataFrame, setting: str) -> dict[str, pd.DataFrame]:
