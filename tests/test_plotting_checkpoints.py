@@ -75,7 +75,7 @@ def test_layers_are_means_in_shades_up_to_where_all_networks_go_on(ax):
         ],
         columns=["seed", "step", "metric", "value"],
     )
-    metrics = {f"W{n}": f"alignment_angle_w{n}" for n in (2, 3, 4)}
+    metrics = {n: f"alignment_angle_w{n}" for n in (2, 3, 4)}
     second, third = plotting.plot_layers(ax, rows, metrics, arm="FAN")
     assert second.get_xydata().tolist() == [[0, 89], [1, 87]]
     assert third.get_xydata().tolist() == [[0, 89], [1, 86]]
@@ -85,7 +85,19 @@ def test_layers_are_means_in_shades_up_to_where_all_networks_go_on(ax):
     assert second.get_linestyle() != third.get_linestyle()
 
 
-def test_the_highest_layer_has_the_arms_own_colour(ax):
+def test_a_layer_looks_the_same_at_every_depth(ax):
     rows = pd.DataFrame({"seed": [0], "step": [0], "metric": ["a"], "value": [80.0]})
-    (line,) = plotting.plot_layers(ax, rows, {"W2": "a"}, arm="FA")
-    assert to_hex(line.get_color()).upper() == COLORS["FA"]
+    (line,) = plotting.plot_layers(ax, rows, {2: "a"}, arm="FA")
+    _, again = plotting.plot_layers(ax, rows, {1: "a", 2: "a"}, arm="FA")
+    assert line.get_color() == again.get_color()
+    assert line.get_linestyle() == again.get_linestyle()
+    (fifth,) = plotting.plot_layers(ax, rows, {5: "a"}, arm="FA")
+    assert to_hex(fifth.get_color()).upper() == COLORS["FA"]
+
+
+def test_the_step_axis_is_linear_up_to_the_first_record(ax):
+    rows = pd.DataFrame({"seed": 0, "step": [0, 40, 2000], "metric": "a", "value": 80.0})
+    plotting.plot_layers(ax, rows, {2: "a"}, arm="FA")
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "100", "1,000"]
+    place = ax.transData.transform([[0, 80], [20, 80], [40, 80]])[:, 0]
+    assert place[1] - place[0] == pytest.approx(place[2] - place[1])

@@ -20,8 +20,9 @@ from fa_lib.plotting._style import COLORS, LOOKS, STRONG_ARMS, mean_and_band
 
 __all__ = ["plot_gains", "plot_layers"]
 
-LAYER_DASHES = ("-", (0, (5, 1.5)), (0, (2, 1)), (0, (6, 1.5, 1, 1.5)))
-PALEST = 0.5  # share of the arm's colour that the lowest layer's line keeps
+# A layer has one look, whatever the depth: dashes and share of the arm's colour, from the first.
+LAYER_DASHES = ((0, (1, 1)), "-", (0, (5, 1.5)), (0, (2, 1)), (0, (6, 1.5, 1, 1.5)))
+LAYER_SHARES = (0.4, 0.55, 0.7, 0.85, 1.0)
 
 
 def plot_gains(
@@ -88,7 +89,7 @@ def plot_gains(
 
 
 def plot_layers(
-    ax: Axes, rows: pd.DataFrame, metrics: Mapping[str, str], *, arm: str
+    ax: Axes, rows: pd.DataFrame, metrics: Mapping[int, str], *, arm: str
 ) -> list[Line2D]:
     """An angle of several layers against the step, up to the last record that all networks have.
 
@@ -96,31 +97,36 @@ def plot_layers(
 
     Arguments:
         rows: of one arm, in one setting, at one depth.
-        metrics: the metric of each layer by the layer's name, from the lowest; those that the rows
-            lack are left out.
+        metrics: by layer, counted from 1; those that the rows lack are left out.
         arm: whose rows these are.
 
     Returns:
-        The lines, labelled with the layer's name and its seeds.
+        The lines, labelled with the layer's weights and the number of seeds.
     """
-    lines, last = [], 1
+    lines: list[Line2D] = []
+    steps: set[int] = set()
     red, green, blue = to_rgb(COLORS[arm])
-    for place, (name, metric) in enumerate(metrics.items()):
+    for layer, metric in metrics.items():
         own = rows[rows["metric"] == metric].dropna(subset="value")
         if own.empty:
             continue
         counts = own.groupby("step")["seed"].transform("nunique")
         own = own[counts == counts.max()]
-        share = PALEST + (1 - PALEST) * (place + 1) / len(metrics)
+        share = LAYER_SHARES[min(layer, len(LAYER_SHARES)) - 1]
         shade = to_hex((1 - share * (1 - red), 1 - share * (1 - green), 1 - share * (1 - blue)))
-        dashes = LAYER_DASHES[place % len(LAYER_DASHES)]
-        lines.append(mean_and_band(ax, own, label=name, color=shade, ls=dashes, lw=1.6))
-        last = max(last, int(own["step"].max()))
+        dashes = LAYER_DASHES[(layer - 1) % len(LAYER_DASHES)]
+        lines.append(mean_and_band(ax, own, label=f"W{layer}", color=shade, ls=dashes, lw=1.6))
+        steps |= set(own["step"])
     ax.axhline(90, color=COLORS["ink"], lw=0.8, ls=(0, (4, 2)))
-    ax.set_xscale("symlog", linthresh=1, linscale=0.3)
-    powers = range(math.floor(math.log10(last)) + 1)
-    ticks = [0, *(10**power for power in powers if power % 2 == 0 or last < 1000)]
+    _step_axis(ax, min(steps - {0}, default=1), max(steps | {1}))
+    return lines
+
+
+def _step_axis(ax: Axes, first: int, last: int) -> None:
+    """A logarithmic axis of a narrow panel that has room for step 0, linear up to `first`."""
+    ax.set_xscale("symlog", linthresh=first, linscale=0.3)
+    powers = [10**p for p in range(math.ceil(math.log10(first)), 9) if 10**p <= last]
+    ticks = [0, *(powers if len(powers) < 3 else powers[::2])]
     ax.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     ax.minorticks_off()
     ax.set_xlim(0, last * 1.1)
-    return lines
