@@ -96,14 +96,10 @@ def test_idx_files(root, name):
     assert (data.image_shape, data.classes) == ((28, 28), 10)
 
 
-@pytest.mark.parametrize(
-    ("name", "folder", "key", "classes"),
-    [
-        ("cifar10", "cifar-10-batches-py", "labels", 10),
-        ("cifar100", "cifar-100-python", "fine_labels", 100),
-    ],
-)
-def test_cifar_batches(root, monkeypatch, name, folder, key, classes):
+def write_cifar(
+    root: Path, monkeypatch: pytest.MonkeyPatch, name: str, folder: str, key: str, classes: int
+) -> dict[str, list[np.ndarray]]:
+    """Two images of each class a file; torchvision is told to ask for no checksums."""
     loader = {"cifar10": tv.CIFAR10, "cifar100": tv.CIFAR100}[name]
     (root / folder).mkdir()
     parts = {}
@@ -111,18 +107,30 @@ def test_cifar_batches(root, monkeypatch, name, folder, key, classes):
         files = [file for file, _ in getattr(loader, part)]
         written = [write_batch(root / folder / file, key, 2 * classes, classes) for file in files]
         parts[part] = [np.concatenate(arrays) for arrays in zip(*written, strict=True)]
-        monkeypatch.setattr(loader, part, [[file, None] for file in files])  # no checksums
+        monkeypatch.setattr(loader, part, [[file, None] for file in files])
     names = pickle.dumps({loader.meta["key"]: [str(k) for k in range(classes)]})
     (root / folder / loader.meta["filename"]).write_bytes(names)
     monkeypatch.setattr(loader, "meta", loader.meta | {"md5": None})
+    return parts
 
+
+CIFAR10 = ("cifar10", "cifar-10-batches-py", "labels", 10)
+CIFAR100 = ("cifar100", "cifar-100-python", "fine_labels", 100)
+
+
+@pytest.mark.parametrize(("name", "folder", "key", "classes"), [CIFAR10, CIFAR100])
+def test_cifar_batches(root, monkeypatch, name, folder, key, classes):
+    parts = write_cifar(root, monkeypatch, name, folder, key, classes)
     data = load_dataset(name)
     assert_holds(data.train, *parts["train_list"])
     assert_holds(data.test, *parts["test_list"])
     assert (data.image_shape, data.classes) == ((3, 32, 32), classes)
 
 
-def test_stl10_is_read_by_columns_and_shrunk_by_area(root, monkeypatch):
+def write_stl10(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """A few labelled images of 96x96, and none without labels."""
     folder = root / "stl10_binary"
     folder.mkdir()
     made = {}
@@ -134,7 +142,11 @@ def test_stl10_is_read_by_columns_and_shrunk_by_area(root, monkeypatch):
     (folder / "unlabeled_X.bin").write_bytes(b"")
     for part in ("train_list", "test_list"):
         monkeypatch.setattr(tv.STL10, part, [[file, None] for file, _ in getattr(tv.STL10, part)])
+    return made
 
+
+def test_stl10_is_read_by_columns_and_shrunk_by_area(root, monkeypatch):
+    made = write_stl10(root, monkeypatch)
     data = load_dataset("stl10")
     for split, (x, y) in ((data.train, made["train"]), (data.test, made["test"])):
         expected = F.interpolate(torch.from_numpy(x).double() / 255, size=(32, 32), mode="area")

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from fa_lib._checks import choice
-from fa_lib.claims import _fig1, _fig2, _fig3, _fig4, _fig5, _fig6
+from fa_lib.claims import _depth, _fig1, _fig2, _fig3, _fig4, _fig5, _fig6, _table1
+from fa_lib.claims._checkpoints import accuracy_rows, checkpoint_values
 from fa_lib.claims._curves import Run, at_checkpoint, at_equal_loss, mean_height, runs
 from fa_lib.claims._fig1 import cells
 from fa_lib.claims._judgement import Judgement
@@ -36,19 +37,23 @@ from fa_lib.claims._statistics import (
     share_interval,
 )
 from fa_lib.claims._summary import summary
+from fa_lib.claims._table1 import table1_rows
 from fa_lib.experiments import resolve, stored_result
+from fa_lib.experiments.table1 import together
 from fa_lib.protocol import CLAIMS, FAMILY, Claim
 
 __all__ = [
     "Judgement",
     "Run",
     "Verdict",
+    "accuracy_rows",
     "at_checkpoint",
     "at_equal_loss",
     "bootstrap_interval",
     "by_arm",
     "by_pair",
     "cells",
+    "checkpoint_values",
     "details",
     "holm",
     "judge",
@@ -60,6 +65,7 @@ __all__ = [
     "runs_of",
     "share_interval",
     "summary",
+    "table1_rows",
     "verdict_table",
 ]
 
@@ -70,6 +76,8 @@ _JUDGES: dict[str, Callable[[Claim, pd.DataFrame], list[Judgement]]] = {
     **_fig4.JUDGES,
     **_fig5.JUDGES,
     **_fig6.JUDGES,
+    **_table1.JUDGES,
+    **_depth.JUDGES,
 }
 _DETAILS: dict[str, Callable[[Claim, pd.DataFrame], list[Detail]]] = {
     **_fig2.DETAILS,
@@ -77,6 +85,8 @@ _DETAILS: dict[str, Callable[[Claim, pd.DataFrame], list[Detail]]] = {
     **_fig4.DETAILS,
     **_fig5.DETAILS,
     **_fig6.DETAILS,
+    **_table1.DETAILS,
+    **_depth.DETAILS,
 }
 _MEASURES = {
     claim: measures
@@ -168,7 +178,9 @@ def judge_stored(claims: Iterable[str] | None = None) -> tuple[list[Verdict], li
         if found is None:
             missing.append(name)
         else:
-            verdicts += [v for v in judge(name, found.table) if v.claim.id in chosen]
+            parts = together(found) if name == "table1" else [found]
+            table = pd.concat([part.table for part in parts], ignore_index=True)
+            verdicts += [v for v in judge(name, table) if v.claim.id in chosen]
     return verdicts, missing
 
 
@@ -198,7 +210,7 @@ def details(claim: str, table: pd.DataFrame) -> pd.DataFrame:
     """What stands beside the verdict: all measures of a claim, and their bootstrap intervals.
 
     Arguments:
-        claim: C4 to C16.
+        claim: C4 to C18.
         table: of the experiment that the claim rests on.
 
     Returns:

@@ -10,7 +10,7 @@ import copy
 import functools
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,13 +22,17 @@ from fa_lib import _streams
 from fa_lib.data import Split, load_dataset, stratified_indices, validation_split
 from fa_lib.experiments._curve import log_spaced
 from fa_lib.experiments._measures import readout_and_dimensionality
-from fa_lib.history import History
+from fa_lib.history import History, Measure, MeasureAt
 from fa_lib.metrics import readout_deviation
 from fa_lib.networks import MLP, he_std
 from fa_lib.noise import Noise
 from fa_lib.training import fit, pretrain
 
 UNLABELLED = 1000  # training images on which arm M's readout is matched to FAN's
+FOLLOWED = 5000  # validation images on which accuracy is followed in training
+
+# Makes what is measured in noise training, from validation images and the number of classes.
+Measures = Callable[[Split, int], Mapping[str, Measure | MeasureAt]]
 
 
 @dataclass(frozen=True)
@@ -81,19 +85,20 @@ class Preparation:
 
     sizes, seeds: of the networks; dataset, validation: as in `material`; the rest: of noise
     training, `records` being about how many steps are recorded and measured, spaced evenly in
-    their logarithm (0: none is measured). Hashable, so that a noise-trained stack is made once
-    and shared by several arms.
+    their logarithm (0: none is measured), and `measures` what. Hashable, so that a noise-trained
+    stack is made once and shared by several arms.
     """
 
     sizes: tuple[int, ...]
     seeds: tuple[int, ...]
     dataset: str
-    validation: int
+    validation: int | None
     steps: int
     batch_size: int
     lr: float
     device: torch.device
     records: int = 0
+    measures: Measures = readout_and_dimensionality
 
 
 @dataclass(frozen=True)
@@ -106,12 +111,20 @@ class Material:
     features: int
     classes: int
 
+    @property
+    def followed(self) -> Split:
+        """The first of the validation images, on which accuracy is followed in training."""
+        return self.validation.subset(torch.arange(min(FOLLOWED, len(self.validation))))
+
 
 @functools.lru_cache(maxsize=2)
-def material(dataset: str, validation: int) -> Material:
-    """The data set, its last `validation` training images set apart for choices."""
+def material(dataset: str, validation: int | None) -> Material:
+    """The data set, its last `validation` training images set apart for choices.
+
+    None sets the last sixth apart, which is 10,000 of MNIST's 60,000.
+    """
     data = load_dataset(dataset)
-    apart = validation_split(data, validation)
+    apart = validation_split(data, len(data.train) // 6 if validation is None else validation)
     return Material(apart.train, apart.test, data.test, math.prod(data.image_shape), data.classes)
 
 
@@ -205,7 +218,7 @@ def trained_before(before: str, rule: str, prep: Preparation) -> tuple[MLP, pd.D
     how |= {"record_every": max(1, prep.steps), "progress": False}
     if prep.records:
         how["record_every"] = log_spaced(prep.steps, prep.records)
-        how["measure"] = readout_and_dimensionality(data.validation.to(net.device), data.classes)
+        how["measure"] = prep.measures(data.validation.to(net.device), data.classes)
     if before == "images":
         order = torch.randperm(len(data.train), generator=_streams.generator(0, "permuted labels"))
         history = fit(net, Split(data.train.x, data.train.y[order]), **how)

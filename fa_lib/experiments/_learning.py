@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
-from torch import Tensor
 
 from fa_lib.experiments import _measures
 from fa_lib.experiments._arms import (
@@ -21,17 +20,15 @@ from fa_lib.experiments._arms import (
     steps_before,
     trained_before,
 )
-from fa_lib.experiments._curve import Curve
 from fa_lib.experiments._paths import Snapshots, in_the_plane, readout_targets, spectra
+from fa_lib.experiments._patience import Patience
 from fa_lib.history import Measure, MeasureAt
-from fa_lib.networks import MLP
 
 if TYPE_CHECKING:
     from fa_lib.experiments.learning import Config
 
 STRUCTURE_UNITS = (0, 1, 2, 5, 10, 15, 20)
 GRADIENT_UNITS = 5.0  # the angle of updates is measured up to here, and now and then afterwards
-VALIDATION_IMAGES = 5000  # of those set apart, on which accuracy is followed in training
 
 
 def _preparation(
@@ -88,8 +85,8 @@ def _data(config: Config, params: dict[str, Any], device: torch.device) -> pd.Da
         records = records + list(range(records[-1], steps, 2 * curve.steps_per_epoch))
     test = {"test": data.test}
     if main and large:
-        followed = torch.arange(min(VALIDATION_IMAGES, len(validation)))
-        test["validation"] = data.validation.subset(followed)
+        test["validation"] = data.followed
+    patience = Patience(config.patience * curve.steps_per_epoch, not_before=curve.steps)
     _, history = learn(
         arm,
         prep,
@@ -100,7 +97,7 @@ def _data(config: Config, params: dict[str, Any], device: torch.device) -> pd.Da
         test=test,
         record_every=records,
         measure=measure,
-        stop_when=_Patience(curve, config.patience) if longer else None,
+        stop_when=patience if longer else None,
     )
     return history.to_frame().assign(
         panel="data",
@@ -111,24 +108,6 @@ def _data(config: Config, params: dict[str, Any], device: torch.device) -> pd.Da
         lr=lr,
         noise_steps=steps_before(arm, prep),
     )
-
-
-class _Patience:
-    """Stops networks whose validation accuracy has not risen for so many epochs."""
-
-    def __init__(self, curve: Curve, epochs: int) -> None:
-        self.curve = curve
-        self.patience = epochs * curve.steps_per_epoch
-        self.best: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
-
-    def __call__(self, net: MLP, step: int, values: Mapping[str, Tensor]) -> bool:
-        accuracy = values["validation_accuracy"]
-        first = (torch.zeros_like(accuracy), torch.zeros_like(accuracy))
-        best, when = self.best.get(net.seeds, first)
-        risen = accuracy > best
-        best, when = torch.where(risen, accuracy, best), torch.where(risen, step, when)
-        self.best[net.seeds] = best, when
-        return step >= self.curve.steps and bool((step - when >= self.patience).all())
 
 
 def _paths(config: Config, params: dict[str, Any], device: torch.device) -> pd.DataFrame:

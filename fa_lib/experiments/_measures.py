@@ -97,6 +97,21 @@ def gradient_angles(images: Split) -> Measure:
     return measure
 
 
+def gradient_angles_of_layers(images: Split) -> Measure:
+    """Angle between the FA and the BP gradient of every layer's weights but the readout's.
+
+    On the batch of `gradient_angles`. The readout gets the same update from both rules.
+    """
+    x, y = images.x[:GRADIENT_BATCH], images.y[:GRADIENT_BATCH]
+
+    def measure(net: MLP) -> dict[str, Tensor]:
+        by_fa, by_bp = (update_directions(net, rule, x, y)[:-1] for rule in ("fa", "bp"))
+        pairs = enumerate(zip(by_fa, by_bp, strict=True), start=1)
+        return {f"gradient_angle_w{layer}": angle_between(*pair) for layer, pair in pairs}
+
+    return measure
+
+
 def own_training_data(train: Split, rows: Tensor, seeds: Sequence[int]) -> Measure:
     """Loss and accuracy on the first INPUTS of each network's own training images."""
     own = {seed: part[:INPUTS] for seed, part in zip(seeds, rows, strict=True)}

@@ -20,6 +20,8 @@ REGISTRY: dict[str, str] = {
     "learning": "fa_lib.experiments.learning",
     "tuning": "fa_lib.experiments.tuning",
     "sweep": "fa_lib.experiments.sweep",
+    "table1": "fa_lib.experiments.table1",
+    "depth": "fa_lib.experiments.depth",
 }
 
 # Figures that look at the same runs from different sides share an experiment.

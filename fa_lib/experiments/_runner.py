@@ -108,11 +108,18 @@ def run(
     return result
 
 
-def stored_result(name: str, profile: str) -> Result | None:
-    """A profile's own result if it is stored and fit for use; nothing is computed."""
+def stored_result(name: str, profile: str, **overrides: Any) -> Result | None:
+    """A profile's result if it is stored and fit for use; nothing is computed.
+
+    Args:
+        name, profile: as in `run`.
+        **overrides: as in `run`, the seeds themselves among them.
+    """
     name = resolve(name)
-    config = configure(get_experiment(name), name, profile, None, {})
-    return _load(name, profile, settings(config))
+    experiment = get_experiment(name)
+    seeds = overrides.pop("seeds", None)
+    values = settings(configure(experiment, name, profile, seeds, overrides))
+    return _load(name, result_name(experiment, profile, values), values)
 
 
 def _load(name: str, stored_as: str, values: dict[str, Any]) -> Result | None:

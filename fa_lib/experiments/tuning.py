@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 
 from fa_lib._checks import positive_int
+from fa_lib.data import Split
 from fa_lib.experiments._arms import (
     ARMS,
     LARGE_ARMS,
@@ -141,21 +142,35 @@ def run_piece(
         device=device,
     )
     curve = Curve(p["n"], config.batch_size, config.epochs)
+    return try_out(p["arm"], prep, curve, p["lr"], p["readout_scale"], data.validation)
+
+
+def try_out(
+    arm: str, prep: Preparation, curve: Curve, lr: float, readout_scale: float, validation: Split
+) -> pd.DataFrame:
+    """What `run_piece` returns of one choice.
+
+    Arguments:
+        arm, prep, lr, readout_scale: as in `learn`.
+        curve: how long to train, and on how many images.
+        validation: the images to evaluate on.
+    """
     _, history = learn(
-        p["arm"],
+        arm,
         prep,
-        p["n"],
-        p["lr"],
-        p["readout_scale"],
+        curve.n,
+        lr,
+        readout_scale,
         steps=curve.steps,
-        test={"validation": data.validation},
+        test={"validation": validation},
         record_every=curve.records,
     )
     table = history.to_frame()
     kept = table["metric"].isin(["validation_accuracy", "validation_loss"])
     table = table[kept].reset_index(drop=True)
-    for place, name in enumerate(("n", "arm", "lr", "readout_scale")):
-        table.insert(place, name, p[name])
+    said = {"n": curve.n, "arm": arm, "lr": lr, "readout_scale": readout_scale}
+    for place, (name, value) in enumerate(said.items()):
+        table.insert(place, name, value)
     return table
 
 

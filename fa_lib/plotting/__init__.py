@@ -5,6 +5,7 @@ are those of `COLORS`; bands and bars are 95 % intervals over seeds.
 """
 
 from fa_lib.plotting._answer import about_data, plot_effects
+from fa_lib.plotting._checkpoints import plot_gains, plot_layers
 from fa_lib.plotting._fig1 import (
     plot_angles,
     plot_cross_entropy,
@@ -105,7 +106,9 @@ __all__ = [
     "plot_equal_norm",
     "plot_examples",
     "plot_forest",
+    "plot_gains",
     "plot_input_conditions",
+    "plot_layers",
     "plot_lead",
     "plot_longer_training",
     "plot_measures_of_rank",
