@@ -140,12 +140,11 @@ PROFILES = {
         choice_epochs=2,
     ),
     "quick": Config(
-        seeds=(1, 2, 3),
+        seeds=(2, 3, 4),
         datasets=("mnist5k", "digits"),
         width=128,
         noise_steps=2000,
         min_steps=1,
-        choice_seeds=(0,),
     ),
     "paper": Config(seeds=tuple(range(1000, 1010))),
 }
