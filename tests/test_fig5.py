@@ -14,7 +14,7 @@ from fa_lib.claims import Verdict, by_pair, judge
 from fa_lib.data import Dataset, validation_split
 from fa_lib.experiments import fig5
 from fa_lib.experiments._arms import own_examples
-from fa_lib.experiments._moved import moved, tested_on
+from fa_lib.experiments._moved import evaluation_sets, moved
 
 KINDS = ("shift", "scale", "rotation")
 SIDE = 12
@@ -62,7 +62,7 @@ def test_rotations_go_both_ways(digits: Dataset):
 
 def test_nothing_is_tested_twice(digits: Dataset):
     amounts = {"shift": (0.0, 1.0), "scale": (0.5, 1.0), "rotation": (0.0, 30.0)}
-    found = tested_on(digits, [], amounts)
+    found = evaluation_sets(digits, [], amounts)
     assert list(found) == [("clean", 0.0), ("shift", 1.0), ("scale", 0.5), ("rotation", 30.0)]
     assert found["clean", 0.0] is digits.test
     enlarged = fa.scale(digits.test.x, 0.5, image_shape=(SIDE, SIDE))

@@ -39,7 +39,7 @@ def moved(data: Dataset, kind: str, amount: float) -> Split:
     return Split(result, data.test.y)
 
 
-def tested_on(
+def evaluation_sets(
     data: Dataset, others: Sequence[Dataset], amounts: dict[str, Sequence[float]]
 ) -> dict[tuple[str, float], Split]:
     """What the networks are tested on, by (test set, amount).

@@ -27,7 +27,7 @@ from fa_lib.experiments._arms import (
     tuned_choice,
 )
 from fa_lib.experiments._curve import Curve
-from fa_lib.experiments._moved import IDENTITY, tested_on
+from fa_lib.experiments._moved import IDENTITY, evaluation_sets
 from fa_lib.experiments._registry import Piece
 from fa_lib.experiments._tuned import TUNED
 from fa_lib.history import Measure, MeasureAt
@@ -153,7 +153,7 @@ def pieces(config: Config) -> list[Piece]:
 def _tested(config: Config) -> dict[tuple[str, float], Split]:
     """What all networks are tested on."""
     data = load_dataset(config.dataset, n_test=config.test_images)
-    return tested_on(data, [load_dataset(name) for name in config.others], config.amounts)
+    return evaluation_sets(data, [load_dataset(name) for name in config.others], config.amounts)
 
 
 def _accuracies(config: Config, device: torch.device) -> Measure:

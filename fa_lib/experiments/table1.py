@@ -144,7 +144,7 @@ PROFILES = {
         datasets=("mnist5k", "digits"),
         width=128,
         noise_steps=2000,
-        min_steps=1,
+        min_steps=1000,
     ),
     "paper": Config(seeds=tuple(range(1000, 1010))),
 }
