@@ -179,6 +179,7 @@ def test_every_registered_experiment_defines_what_the_runner_needs() -> None:
             assert config.seeds
             names = [piece.name for piece in experiment.pieces(config)]
             assert len(set(names)) == len(names) > 0
-            # A copy of CIFAR-10 and a split of KMNIST count as the reader's own arrays, which need not be at hand.
+            # A copy of CIFAR-10 and a split of KMNIST's test set count as the reader's own arrays,
+            # which need not be at hand.
             known = {*list_datasets(), "cifar10_jpeg", "kmnist10k"}
             assert all(name in known for name in experiment.data_sets(config))
