@@ -26,7 +26,17 @@ from fa_lib.history import Measure, MeasureAt
 TITLE = "Deeper networks: test accuracy and the angle of every layer"
 
 COLUMNS = ("layers", *_checkpoints.COLUMNS)
-GRADIENT_UNITS = (0, 1, 2, 4, 8, 14, 20, 30)  # epochs at which the updates' angles are measured
+GRADIENT_UNITS = (
+    0,
+    0.5,
+    1,
+    2,
+    4,
+    8,
+    14,
+    20,
+    30,
+)  # epochs at which the updates' angles are measured
 
 
 @dataclass(frozen=True)

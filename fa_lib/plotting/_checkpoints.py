@@ -22,7 +22,7 @@ __all__ = ["plot_gains", "plot_layers"]
 
 # A layer has one look, whatever the depth: dashes and share of the arm's colour, from the first.
 LAYER_DASHES = ((0, (1, 1)), "-", (0, (5, 1.5)), (0, (2, 1)), (0, (6, 1.5, 1, 1.5)))
-LAYER_SHARES = (0.4, 0.55, 0.7, 0.85, 1.0)
+LAYER_SHARES = (0.55, 0.66, 0.77, 0.88, 1.0)
 
 
 def plot_gains(
