@@ -42,19 +42,15 @@ TITLES = {"F": "one learning rate (F)", "T": "tuned rates (T)"}
 
 
 def draw(curves: Sequence[Run], verdicts: Sequence[Verdict], *, narrow: bool) -> Figure:
-    """Learning curves in settings F and T; beside them, or below, the effect in every setting."""
-    rows = [len(verdict.settings) + 2 for verdict in plotting.about_data(verdicts)]
-    effects = ROW * sum(rows) + 0.6
-    if narrow:
-        fig = Figure(figsize=(3.7, 2.6 + effects), layout="constrained")
-        left, right = fig.subfigures(2, 1, height_ratios=[2.6, effects])
-        axes = left.subplots(1, len(curves), sharey=True)
-    else:
-        fig = Figure(figsize=(7.6, max(4.6, effects)), layout="constrained")
-        left, right = fig.subfigures(1, 2, width_ratios=[1, 1.15])
-        axes = left.subplots(len(curves), 1, sharex=True)
+    """Learning curves in settings F and T, and below them the effect in every setting."""
+    shown = plotting.about_data(verdicts)
+    columns = [shown] if narrow else halves(shown)
+    effects = ROW * max(map(height, columns)) + 0.6
+    fig = Figure(figsize=(3.7 * len(columns), 2.6 + effects), layout="constrained")
+    above, below = fig.subfigures(2, 1, height_ratios=[2.6, effects])
     gains = {row.setting: row for v in verdicts if v.claim.id == "C5" for row in v.settings}
     lines = []
+    axes = above.subplots(1, len(curves), sharey=True)
     for ax, letter, run in zip(axes, "ab", curves, strict=True):
         lines.append(plotting.plot_curves(ax, run, ACCURACY, arms=plotting.STRONG_ARMS, scale=100))
         plotting.panel_title(ax, letter, TITLES[run.setting])
@@ -63,11 +59,29 @@ def draw(curves: Sequence[Run], verdicts: Sequence[Verdict], *, narrow: bool) ->
         words = f"area {gain.effect:+.1f} points\n[{gain.low:.1f}, {gain.high:.1f}]"
         ax.text(0.98, 0.05, words, transform=ax.transAxes, ha="right", fontsize=7.5)
         ax.label_outer()
-    plotting.legend_below(left, *lines)
-    ax = right.subplots()
-    plotting.plot_effects(ax, verdicts)
-    plotting.panel_title(ax, "c", "every claim about learning from data")
+    plotting.legend_below(above, *lines)
+    axes = below.subplots(1, len(columns), squeeze=False)[0]
+    for ax, column in zip(axes, columns, strict=True):
+        plotting.plot_effects(ax, column)
+    lowest = max(ax.get_ylim()[0] for ax in axes)
+    for ax in axes:
+        ax.set_ylim(lowest, 0)
+    plotting.panel_title(axes[0], "c", "every claim about learning from data")
     return fig
+
+
+def height(verdicts: Sequence[Verdict]) -> int:
+    """Rows that the effects take, about two of them for each claim's name."""
+    return sum(len(verdict.settings) + 2 for verdict in verdicts)
+
+
+def halves(verdicts: list[Verdict]) -> list[list[Verdict]]:
+    """The verdicts in two columns of about the same height; in one if there is but one."""
+    cuts = range(1, len(verdicts))
+    if not cuts:
+        return [verdicts]
+    cut = min(cuts, key=lambda cut: max(height(verdicts[:cut]), height(verdicts[cut:])))
+    return [verdicts[:cut], verdicts[cut:]]
 
 
 def in_words(curves: Sequence[Run], verdicts: Sequence[Verdict]) -> str:

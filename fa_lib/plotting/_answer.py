@@ -82,6 +82,7 @@ def plot_effects(ax: Axes, verdicts: Sequence[Verdict]) -> None:
 def _name(ax: Axes, at: float, verdict: Verdict) -> None:
     """The claim in bold and its verdict, above its rows."""
     words = WORDS[verdict.claim.id].replace(" ", r"\ ").replace("'", "{'}")
+    words = words.replace("-", "\N{HYPHEN}")  # else a minus
     text = rf"$\bf{{{verdict.claim.id}\ {words}}}$: {verdict.outcome}"
     text += SPECIFIC.get(verdict.specific, "")
     ax.annotate(text, (0.01, at), xycoords=ax.get_yaxis_transform(), va="center", fontsize=7.5)
