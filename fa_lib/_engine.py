@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from fa_lib import _checks
+from fa_lib._optimizers import OPTIMIZERS
 from fa_lib._progress import progress_bar
 from fa_lib.history import DivergenceError, History, Recorder
 from fa_lib.networks import MLP
@@ -27,8 +28,6 @@ __all__ = ["Batches", "Schedule", "StopWhen", "train"]
 
 Batches = Callable[[int], tuple[Tensor, Tensor]]
 StopWhen = Callable[[MLP, int, Mapping[str, Tensor]], bool]
-
-OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
 # Bytes of weights, gradients and optimiser state that one CPU thread works on: more falls out of
 # cache, less spends its time on calls.
@@ -116,7 +115,7 @@ def _train_chunk(
     steps = schedule.steps
     steps_to_record = iter(schedule.record_at)
     next_record = next(steps_to_record)
-    optimiser = None
+    update = None
     for step in range(steps + 1):
         if stop.is_set():
             return
@@ -131,10 +130,9 @@ def _train_chunk(
             bar.update(len(net) * (steps % TICK))
             return
         net.compute_gradients(x, y)
-        if optimiser is None:  # after the first gradients, which it looks for
-            make = OPTIMIZERS[schedule.optimizer]
-            optimiser = make(net.parameters(), lr=schedule.lr, fused=True)
-        optimiser.step()
+        if update is None:  # after the first gradients, which it looks for
+            update = OPTIMIZERS[schedule.optimizer](net.parameters(), schedule.lr)
+        update()
         if (step + 1) % TICK == 0:
             bar.update(len(net) * TICK)
 

@@ -28,12 +28,13 @@ class _Buffers:
     """What one step writes, kept between steps: making it anew would cost more than some products.
 
     One entry a layer: activations [N, B, out] (the last are the logits), the error there, and for
-    hidden layers where the unit is on.
+    hidden layers where the unit is on. `minus_one` is [N, B, 1].
     """
 
     activations: list[Tensor]
     deltas: list[Tensor]
     on: list[Tensor]
+    minus_one: Tensor
 
 
 class MLP:
@@ -213,8 +214,7 @@ class MLP:
         if y.is_floating_point():
             deltas[-1].sub_(y)
         else:
-            one = torch.ones((), device=x.device, dtype=x.dtype).expand(*y.shape, 1)
-            deltas[-1].scatter_add_(2, y.unsqueeze(2), -one)
+            deltas[-1].scatter_add_(2, y.unsqueeze(2), buffers.minus_one)
         deltas[-1].div_(x.shape[1])
         carry_back = RULES[self.rule]
         for layer in reversed(range(len(self.weights))):
@@ -250,6 +250,7 @@ class MLP:
                 activations=activations,
                 deltas=[torch.empty_like(a) for a in activations],
                 on=[torch.empty_like(a, dtype=torch.bool) for a in activations[:-1]],
+                minus_one=activations[0].new_full((), -1.0).expand(len(self), batch, 1),
             )
         return self._buffers[batch]
 
