@@ -8,8 +8,9 @@ Two bounds come of it:
 - `streamed`: the parts of a step in their order, so that each finds in the caches what the others
   have left there.
 
-On a GPU the parts work on the whole stack, and there is the first of them only. What is left out,
-as it is small or could be merged into its neighbours: biases, ReLU and its mask, softmax.
+On a GPU the parts work on the whole stack, and there is the first of them only. ReLU and its mask,
+softmax and the gradients of biases are timed too, for an account of where time goes, but are in no
+bound: they could be merged into their neighbours.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Row = dict[str, object]
 
 FORWARD, ERROR, GRADIENT = "forward", "error back", "weight gradient"
 PRODUCTS = (FORWARD, ERROR, GRADIENT)
-NOISE, IMAGES, ADAM = "noise", "images", "Adam"
+NOISE, IMAGES, ELEMENTWISE, ADAM = "noise", "images", "elementwise", "Adam"
 
 
 def parts_of_step(
@@ -78,7 +79,8 @@ def parts_of_step(
     parts = {NOISE: _draw(x, networks, sizes[-1])}
     if images is not None:
         parts[IMAGES] = _pick(x, networks, images)
-    return {**parts, **products, ADAM: _adam(weights, gradients, networks)}
+    small = _elementwise(activations[1:], errors)
+    return {**parts, **products, ELEMENTWISE: small, ADAM: _adam(weights, gradients)}
 
 
 def _draw(x: Tensor, networks: int, classes: int) -> Part:
@@ -100,7 +102,27 @@ def _pick(x: Tensor, networks: int, images: Tensor) -> Part:
     return lambda: torch.index_select(images, 0, next(turn), out=out)
 
 
-def _adam(weights: list[Tensor], gradients: list[Tensor], networks: int) -> Part:
+def _elementwise(activations: list[Tensor], errors: list[Tensor]) -> Part:
+    """Between the products: ReLU and its mask, the error, the gradients of the biases."""
+    on = [torch.empty_like(a, dtype=torch.bool) for a in activations[:-1]]
+    labels = torch.zeros_like(activations[-1][..., :1], dtype=torch.int64)
+    one = -torch.ones_like(activations[-1][..., :1])
+    slopes = [e.sum(-2) for e in errors]
+
+    def elementwise() -> None:
+        torch.softmax(activations[-1], -1, out=errors[-1])
+        errors[-1].scatter_add_(-1, labels, one).div_(BATCH)
+        for activation, error, mask in zip(activations[:-1], errors, on, strict=False):
+            activation.relu_()
+            torch.gt(activation, 0, out=mask)
+            error.mul_(mask)
+        for error, slope in zip(errors, slopes, strict=True):
+            torch.sum(error, -2, out=slope)
+
+    return elementwise
+
+
+def _adam(weights: list[Tensor], gradients: list[Tensor]) -> Part:
     """The kernel behind torch.optim.Adam(fused=True), on weights and biases."""
     biases = [w[..., 0].clone() for w in weights]
     parameters = [*weights, *biases]

@@ -1,13 +1,16 @@
-"""What the benchmark compares does the same work: the same batches give the same weights."""
+"""What the benchmark compares does the same work, and its clocks say what they should."""
 
 import copy
 import itertools
 
+import pandas as pd
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 import fa_lib as fa
-from benchmarks import peers
+from benchmarks import alternatives, ceilings, peers, steps, workloads
+from fa_lib import speed
 from fa_lib._batches import DataBatches
 from fa_lib.noise import NoiseStream
 
@@ -102,3 +105,114 @@ def test_data_batches_go_through_every_image_once_an_epoch():
         assert torch.equal(torch.cat([y[i] for _, y in stacked]), seen.long() % 4)
     plain = torch.cat([x[:, 0] for x, _ in itertools.islice(peers.host_data(split), 2)])
     assert sorted(plain.tolist()) == list(range(100))
+
+
+# -- Timing ----------------------------------------------------------------------------------------
+
+
+def test_a_rate_leaves_out_what_is_paid_once(monkeypatch: pytest.MonkeyPatch):
+    """By a clock of our own: each run costs 5 s once, and 0.2 s a step of all ten networks."""
+    now = [0.0]
+
+    def train(steps: int) -> None:
+        now[0] += 5 + 0.2 * steps
+
+    monkeypatch.setattr(workloads.time, "perf_counter", lambda: now[0])
+    before = torch.get_num_threads()
+    one = workloads.Contender("fa_lib", networks=10, threads=1, train=train)
+    one.size_up(20.0, torch.device("cpu"))
+    found = one.measure(torch.device("cpu"))
+    torch.set_num_threads(before)
+    assert one.steps[0] < one.steps[1]
+    assert found == pytest.approx({"network-steps": 50, "once": 5})
+
+
+def test_what_does_not_fit_and_what_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch):
+    said = {}
+    monkeypatch.setattr(workloads, "free_bytes", lambda device: 1e6)
+    monkeypatch.setattr(peers.importlib, "import_module", _no_module)
+    cpu = torch.device("cpu")
+    found = workloads.contenders((12, 9, 4), (1, 10_000), None, cpu, said.__setitem__)
+    assert {(c.method, c.networks) for c in found} == {("loop", 1), ("vmap", 1), ("fa_lib", 1)}
+    assert list(said) == ["biotorch", "10000 networks 12-9-4"]
+    assert "0.0 GB are free" in said["10000 networks 12-9-4"]
+
+
+def _no_module(name: str) -> None:
+    raise ModuleNotFoundError(f"No module named {name!r}")
+
+
+def test_the_estimate_of_memory_is_above_what_training_holds():
+    for sizes in workloads.NOISE_SIZES:
+        held = speed.memory_of_training(sizes)
+        assert held < workloads.bytes_needed(sizes, 1) < 3 * held
+
+
+def test_parts_are_timed_in_every_thread(two_threads: None):
+    rows = list(
+        ceilings.measure_parts((12, 9, 4), 1, torch.device("cpu"), 0.001, torch.rand(50, 12))
+    )
+    names = {
+        way: [r["quantity"] for r in rows if r["method"] == way] for way in ("hot", "streamed")
+    }
+    everything = [
+        "noise",
+        "images",
+        "forward",
+        "error back",
+        "weight gradient",
+        "elementwise",
+        "Adam",
+    ]
+    assert names["hot"] == everything
+    assert names["streamed"] == [name for name in everything if name != "images"]
+    assert all(row["value"] > 0 for row in rows)
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("networks", [1, 3])
+def test_the_products_of_the_bound_are_those_of_a_step(networks: int, net: fa.MLP):
+    """As many multiplications as a step of fa_lib does."""
+
+    def flops(call) -> int:
+        with FlopCounterMode(display=False) as counter:
+            call()
+        return counter.get_total_flops()
+
+    x, y = torch.randn(3, peers.BATCH, 12), torch.randint(4, (3, peers.BATCH))
+    whole = flops(lambda: net.compute_gradients(x, y))
+    parts = ceilings.parts_of_step(net.sizes, networks, torch.device("cpu"))
+    products = sum(flops(parts[name]) for name in ceilings.PRODUCTS)
+    assert products / networks == whole / 3 > 0
+
+
+def test_the_step_that_is_compiled_is_a_step_of_fa_lib(net: fa.MLP):
+    other = copy.deepcopy(net)
+    fa.pretrain(net, steps=STEPS, lr=peers.LR, progress=False)
+    moments = [[torch.zeros_like(p) for p in other.parameters()] for _ in range(2)]
+    state = (other.weights, other.biases, other.feedback, *moments, torch.zeros(()))
+    for x, y in itertools.islice(stacked_noise(other), STEPS):
+        alternatives.functional_step(*state, x, y)
+    for ours, theirs in zip(net.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-6)
+
+
+def test_compiling_is_timed_beside_the_step(monkeypatch: pytest.MonkeyPatch):
+    cpu, step = torch.device("cpu"), alternatives.functional_step
+    rows = list(alternatives.measure_compile((12, 9, 4), 2, cpu, 0.001, compiled=step))
+    assert [(row["method"], row["quantity"]) for row in rows] == [
+        ("compiled", "warm-up"),
+        ("compiled", "step"),
+        ("not compiled", "step"),
+    ]
+
+
+def test_a_step_of_the_way_takes_the_place_of_its_namesake():
+    def step(name: str, value: float) -> pd.DataFrame:
+        return pd.DataFrame({"step": [name] * 2, "value": [value] * 2})
+
+    table = None
+    for name, value in (("a", 1), ("b", 2), ("c", 3), ("b", 4)):
+        table = steps.with_step(table, step(name, value))
+    assert table["step"].tolist() == ["a", "a", "b", "b", "c", "c"]
+    assert table["value"].tolist() == [1, 1, 4, 4, 3, 3]
