@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -14,15 +13,16 @@ import fa_lib as fa
 from benchmarks import ceilings
 from benchmarks.ceilings import Row
 from benchmarks.peers import BATCH, LR
+from benchmarks.timing import clocked, repeated, repeated_on_gpu
 
 
 def measure_bfloat16(sizes: Sequence[int], device: torch.device, seconds: float) -> Iterator[Row]:
-    """The matrix products of a step in both precisions, as in `ceilings.measure_parts`."""
+    """Rows with the seconds of a step's matrix products in both precisions."""
     networks = 128 if device.type == "cuda" else 1
     for dtype in (torch.float32, torch.bfloat16):
-        for row in ceilings.measure_parts(sizes, networks, device, seconds, dtype=dtype):
-            if row["method"] == "hot" and row["quantity"] in ceilings.PRODUCTS:
-                yield {**row, "networks": networks, "precision": str(dtype).removeprefix("torch.")}
+        about = {"networks": networks, "precision": str(dtype).removeprefix("torch.")}
+        for row in ceilings.measure_products(sizes, networks, device, seconds, dtype):
+            yield {**row, **about}
 
 
 def functional_step(
@@ -92,10 +92,7 @@ def measure_compile(
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
         try:
             step = compiled or torch.compile(functional_step, fullgraph=True)
-            began = time.perf_counter()
-            step(*state, x, y)
-            _wait(device)
-            warm_up = time.perf_counter() - began
+            warm_up = clocked(lambda: step(*state, x, y), device)
             times = {"compiled": _a_call(lambda: step(*state, x, y), seconds, device)}
         finally:
             os.environ.pop("TORCHINDUCTOR_CACHE_DIR")
@@ -108,10 +105,4 @@ def measure_compile(
 
 
 def _a_call(call: Callable[[], None], seconds: float, device: torch.device) -> float:
-    timed = ceilings.repeated_on_gpu if device.type == "cuda" else ceilings.repeated
-    return timed(call, seconds)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+    return (repeated_on_gpu if device.type == "cuda" else repeated)(call, seconds)

@@ -16,17 +16,15 @@ bound: they could be merged into their neighbours.
 from __future__ import annotations
 
 import itertools
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from benchmarks.peers import BATCH, LR
+from benchmarks.timing import Part, in_turn, repeated, repeated_on_gpu, together
 
-Part = Callable[[], object]
 Row = dict[str, object]
 
 FORWARD, ERROR, GRADIENT = "forward", "error back", "weight gradient"
@@ -34,57 +32,75 @@ PRODUCTS = (FORWARD, ERROR, GRADIENT)
 NOISE, IMAGES, ELEMENTWISE, ADAM = "noise", "images", "elementwise", "Adam"
 
 
-def parts_of_step(
-    sizes: Sequence[int],
-    networks: int,
-    device: torch.device,
-    dtype: torch.dtype = torch.float32,
-    images: Tensor | None = None,
-) -> dict[str, Part]:
-    """The parts of a training step of so many networks at once, each on the same tensors.
+@dataclass
+class Tensors:
+    """What a step works on, [networks, ...]; without the first axis when there is one network."""
 
-    Arguments:
-        dtype: of the matrix products; other than float32 leaves out all else.
-        images: [n, features]; with them there is a part that picks each network's batch.
-    """
+    activations: list[Tensor]  # the inputs first
+    errors: list[Tensor]
+    weights: list[Tensor]
+    feedback: list[Tensor]  # of all layers but the first
+    gradients: list[Tensor]
+
+
+def make_tensors(
+    sizes: Sequence[int], networks: int, device: torch.device, dtype: torch.dtype = torch.float32
+) -> Tensors:
+    """Random tensors of the shapes of a step at batch 64."""
 
     def tensor(*shape: int, scale: float = 1.0) -> Tensor:
         made = torch.randn(networks, *shape, device=device).mul_(scale).to(dtype)
         return made[0] if networks == 1 else made
 
-    multiply = torch.mm if networks == 1 else torch.bmm
     shapes = list(itertools.pairwise(sizes))
-    x = tensor(BATCH, sizes[0])
-    activations = [x, *(tensor(BATCH, n_out) for _, n_out in shapes)]
-    errors = [tensor(BATCH, n_out, scale=1e-3) for _, n_out in shapes]
     weights = [tensor(n_out, n_in, scale=n_in**-0.5) for n_in, n_out in shapes]
-    feedback = [tensor(n_out, n_in, scale=n_in**-0.5) for n_in, n_out in shapes[1:]]
-    gradients = [torch.zeros_like(w) for w in weights]
+    return Tensors(
+        activations=[tensor(BATCH, size) for size in sizes],
+        errors=[tensor(BATCH, size, scale=1e-3) for size in sizes[1:]],
+        weights=weights,
+        feedback=[tensor(n_out, n_in, scale=n_in**-0.5) for n_in, n_out in shapes[1:]],
+        gradients=[torch.zeros_like(weight) for weight in weights],
+    )
+
+
+def products(tensors: Tensors) -> dict[str, Part]:
+    """The matrix products of a step."""
+    multiply = torch.mm if tensors.weights[0].dim() == 2 else torch.bmm
+    activations, errors = tensors.activations, tensors.errors
 
     def forward() -> None:
-        for i, weight in enumerate(weights):
+        for i, weight in enumerate(tensors.weights):
             multiply(activations[i], weight.mT, out=activations[i + 1])
 
     def error_back() -> None:
-        for i in reversed(range(len(feedback))):
-            multiply(errors[i + 1], feedback[i], out=errors[i])
+        for i in reversed(range(len(tensors.feedback))):
+            multiply(errors[i + 1], tensors.feedback[i], out=errors[i])
 
     def weight_gradient() -> None:
-        for i, gradient in enumerate(gradients):
+        for i, gradient in enumerate(tensors.gradients):
             multiply(errors[i].mT, activations[i], out=gradient)
 
-    products: dict[str, Part] = {FORWARD: forward, ERROR: error_back, GRADIENT: weight_gradient}
-    if dtype != torch.float32:
-        return products
-    parts = {NOISE: _draw(x, networks, sizes[-1])}
-    if images is not None:
-        parts[IMAGES] = _pick(x, networks, images)
-    small = _elementwise(activations[1:], errors)
-    return {**parts, **products, ELEMENTWISE: small, ADAM: _adam(weights, gradients)}
+    return {FORWARD: forward, ERROR: error_back, GRADIENT: weight_gradient}
 
 
-def _draw(x: Tensor, networks: int, classes: int) -> Part:
-    labels = torch.empty(networks * BATCH, dtype=torch.int64, device=x.device)
+def parts_of_step(tensors: Tensors, images: Tensor | None = None) -> dict[str, Part]:
+    """The parts of a training step in their order.
+
+    Arguments:
+        images: [n, features], from which each network picks its batch; None draws noise.
+    """
+    inputs, classes = tensors.activations[0], tensors.activations[-1].shape[-1]
+    source = _draw(inputs, classes) if images is None else _pick(inputs, images)
+    return {
+        NOISE if images is None else IMAGES: source,
+        **products(tensors),
+        ELEMENTWISE: _elementwise(tensors.activations[1:], tensors.errors),
+        ADAM: _adam(tensors.weights, tensors.gradients),
+    }
+
+
+def _draw(x: Tensor, classes: int) -> Part:
+    labels = torch.empty(x.shape[:-1], dtype=torch.int64, device=x.device)
     # Threads that share a generator wait for each other.
     generator = torch.Generator(x.device)
 
@@ -95,8 +111,8 @@ def _draw(x: Tensor, networks: int, classes: int) -> Part:
     return draw
 
 
-def _pick(x: Tensor, networks: int, images: Tensor) -> Part:
-    out = x.view(networks * BATCH, -1)
+def _pick(x: Tensor, images: Tensor) -> Part:
+    out = x.view(-1, x.shape[-1])
     rows = torch.randint(len(images), (64, len(out)), device=x.device)
     turn = itertools.cycle(rows)
     return lambda: torch.index_select(images, 0, next(turn), out=out)
@@ -151,66 +167,7 @@ def _adam(weights: list[Tensor], gradients: list[Tensor]) -> Part:
     return adam
 
 
-# -- Timing ----------------------------------------------------------------------------------------
-
-
-def repeated(part: Part, seconds: float) -> float:
-    """Seconds a call of one part, over and over."""
-    part()
-    calls, began = 0, time.perf_counter()
-    while (took := time.perf_counter() - began) < seconds:
-        part()
-        calls += 1
-    return took / calls
-
-
-def in_turn(parts: dict[str, Part], seconds: float) -> dict[str, float]:
-    """Seconds a call of each part, all of them called one after the other."""
-    took = dict.fromkeys(parts, 0.0)
-    rounds, began = 0, time.perf_counter()
-    while time.perf_counter() - began < seconds or rounds < 2:
-        for name, part in parts.items():
-            start = time.perf_counter()
-            part()
-            if rounds:  # the first one warms up
-                took[name] += time.perf_counter() - start
-        rounds += 1
-    return {name: total / (rounds - 1) for name, total in took.items()}
-
-
-def repeated_on_gpu(part: Part, seconds: float) -> float:
-    """Seconds a call of one part on a GPU, with many calls in flight."""
-
-    def run(calls: int) -> float:
-        torch.cuda.synchronize()
-        began = time.perf_counter()
-        for _ in range(calls):
-            part()
-        torch.cuda.synchronize()
-        return time.perf_counter() - began
-
-    run(3)
-    calls = max(3, round(seconds / (run(10) / 10)))
-    return run(calls) / calls
-
-
-def together(threads: int, job: Callable[[], dict[str, float]]) -> dict[str, float]:
-    """Run a job in every thread at the same time, one thread inside operations; the means."""
-    before = torch.get_num_threads()
-    start = threading.Barrier(threads)
-
-    def in_thread() -> dict[str, float]:
-        torch.set_num_threads(1)
-        start.wait()
-        return job()
-
-    try:
-        with ThreadPoolExecutor(threads) as pool:
-            done = [pool.submit(in_thread) for _ in range(threads)]
-            found = [each.result() for each in done]
-    finally:
-        torch.set_num_threads(before)  # a thread sets the number for threads to come
-    return {name: sum(each[name] for each in found) / threads for name in found[0]}
+# -- Measuring -------------------------------------------------------------------------------------
 
 
 def measure_parts(
@@ -219,36 +176,53 @@ def measure_parts(
     device: torch.device,
     seconds: float,
     images: Tensor | None = None,
-    dtype: torch.dtype = torch.float32,
 ) -> Iterator[Row]:
     """Rows with the seconds of each part for one network and step, by both ways of timing.
 
     Arguments:
         networks: how many at once on a GPU; on the CPU every thread has one.
         seconds: to spend on each part.
+        images: as in `parts_of_step`.
     """
+
+    def parts(networks: int) -> dict[str, Part]:
+        return parts_of_step(make_tensors(sizes, networks, device), images)
+
+    yield from _hot(parts, networks, device, seconds)
+    if device.type == "cpu":
+        threads = torch.get_num_threads()
+        found = together(threads, lambda: in_turn(parts(1), seconds))
+        yield from _rows("streamed", found, threads)
+
+
+def measure_products(
+    sizes: Sequence[int], networks: int, device: torch.device, seconds: float, dtype: torch.dtype
+) -> Iterator[Row]:
+    """Rows as those of `measure_parts`, of the matrix products alone, hot, in any precision."""
+
+    def parts(networks: int) -> dict[str, Part]:
+        return products(make_tensors(sizes, networks, device, dtype))
+
+    yield from _hot(parts, networks, device, seconds)
+
+
+def _hot(
+    parts: Callable[[int], dict[str, Part]], networks: int, device: torch.device, seconds: float
+) -> Iterator[Row]:
     if device.type == "cuda":
-        parts = parts_of_step(sizes, networks, device, dtype, images)
-        found = {name: repeated_on_gpu(part, seconds) for name, part in parts.items()}
+        found = {n: repeated_on_gpu(part, seconds) for n, part in parts(networks).items()}
         yield from _rows("hot", found, networks)
-        return
-    threads = torch.get_num_threads()
+    else:
+        threads = torch.get_num_threads()
 
-    def hot() -> dict[str, float]:
-        parts = parts_of_step(sizes, 1, device, dtype, images)
-        return {name: repeated(part, seconds) for name, part in parts.items()}
+        def job() -> dict[str, float]:
+            return {name: repeated(part, seconds) for name, part in parts(1).items()}
 
-    def streamed(left_out: str) -> dict[str, float]:
-        parts = parts_of_step(sizes, 1, device, dtype, images)
-        parts = {name: part for name, part in parts.items() if name != left_out}
-        return in_turn(parts, seconds * len(parts))
-
-    yield from _rows("hot", together(threads, hot), threads)
-    if dtype == torch.float32:
-        yield from _rows("streamed", together(threads, lambda: streamed(IMAGES)), threads)
+        yield from _rows("hot", together(threads, job), threads)
 
 
 def _rows(way: str, seconds: dict[str, float], networks: int) -> Iterator[Row]:
+    """Rows from the seconds in which each part was done for so many networks."""
     for part, value in seconds.items():
         yield {"method": way, "quantity": part, "unit": "s", "value": value / networks}
 

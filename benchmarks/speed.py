@@ -99,7 +99,8 @@ def train_in_turns(
         contender.size_up(seconds, run.device)
     images = None if split is None else split.x.to(run.device)
     # A thread on the CPU works on one network after the other, a GPU on all of them at once.
-    at_once = counts if run.device.type == "cuda" else (1,)
+    on_gpu = run.device.type == "cuda"
+    at_once = [one.networks for one in found if one.method == "fa_lib"] if on_gpu else [1]
     for repeat in range(repeats):
         where = {"workload": workload, "sizes": name, "repeat": repeat}
         for one in found:
@@ -227,7 +228,7 @@ def arguments() -> argparse.Namespace:
     if chosen.repeats is not None and chosen.repeats < 1:
         parser.error("--repeats must be at least 1")
     chosen.repeats = chosen.repeats or (2 if chosen.quick else 5)
-    chosen.seconds = 0.15 if chosen.quick else 1.0
+    chosen.seconds = 0.15 if chosen.quick else 0.8
     chosen.load = os.getloadavg()[0]
     return chosen
 

@@ -7,7 +7,6 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import torch
 import fa_lib as fa
 from benchmarks import peers
 from benchmarks.peers import Train
+from benchmarks.timing import clocked
 
 NOISE_SIZES = ((784, 100, 10), (784, 512, 10), (784, 512, 512, 10))
 EPOCH_SIZES = NOISE_SIZES[:2]
@@ -43,10 +43,10 @@ class Contender:
         """Warm up, and choose runs whose difference takes about so many seconds."""
         torch.set_num_threads(self.threads)
         self.train(1)
-        steps, took = 1, clocked(self.train, 1, device)
+        steps, took = 1, self._seconds(1, device)
         while took < seconds / 8:
             steps *= 4
-            took = clocked(self.train, steps, device)
+            took = self._seconds(steps, device)
         long = max(3, round(steps * seconds / took))
         self.steps = (max(1, long // 20), max(1, long // 20) + long)
 
@@ -57,22 +57,13 @@ class Contender:
         and so drops out; it is given beside, in seconds.
         """
         torch.set_num_threads(self.threads)
-        (few, many) = self.steps
-        short = clocked(self.train, few, device)
-        long = clocked(self.train, many, device)
+        few, many = self.steps
+        short, long = self._seconds(few, device), self._seconds(many, device)
         a_step = max(long - short, 1e-9) / (many - few)
         return {"network-steps": self.networks / a_step, "once": short - few * a_step}
 
-
-def clocked(train: Train, steps: int, device: torch.device) -> float:
-    """Seconds until those steps are done."""
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    began = time.perf_counter()
-    train(steps)
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - began
+    def _seconds(self, steps: int, device: torch.device) -> float:
+        return clocked(lambda: self.train(steps), device)
 
 
 def train_fa_lib(net: fa.MLP, split: fa.Split | None) -> Train:
@@ -147,6 +138,7 @@ def bytes_needed(sizes: Sequence[int], networks: int) -> int:
 def free_bytes(device: torch.device) -> int:
     """Memory that is free on the device."""
     if device.type == "cuda":
+        torch.cuda.empty_cache()
         return torch.cuda.mem_get_info(device)[0]
     meminfo = Path("/proc/meminfo")
     if meminfo.is_file():

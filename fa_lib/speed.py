@@ -36,8 +36,8 @@ METHODS = {
     "fa_lib": "fa_lib",
 }
 ONE_BY_ONE = ("loop", "biotorch")  # for these the number of networks changes nothing
+WORKLOADS = ("noise", "epoch")
 MERGEABLE = "elementwise"  # the part of a step that could be merged into the others
-LEFT_OUT = {"noise": "images", "epoch": "noise"}  # the part of a step that a workload lacks
 _CASE = ["workload", "sizes", "precision"]
 
 
@@ -96,8 +96,7 @@ def parts_of_step(table: pd.DataFrame) -> pd.DataFrame:
         Columns workload, sizes, precision, networks (at once; 1 on a CPU), bound ("hot" or
         "streamed"), part, repeat, value.
     """
-    rows = table[table["method"].isin(["hot", "streamed"]) & table["workload"].isin(list(LEFT_OUT))]
-    rows = rows[rows["quantity"] != rows["workload"].map(LEFT_OUT)]
+    rows = table[table["method"].isin(["hot", "streamed"]) & table["workload"].isin(WORKLOADS)]
     rows = rows.rename(columns={"quantity": "part", "method": "bound"})
     return rows[[*_CASE, "networks", "bound", "part", "repeat", "value"]]
 

@@ -9,7 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import fa_lib as fa
-from benchmarks import alternatives, ceilings, peers, steps, workloads
+from benchmarks import alternatives, ceilings, peers, steps, timing, workloads
 from fa_lib import speed
 from fa_lib._batches import DataBatches
 from fa_lib.noise import NoiseStream
@@ -117,7 +117,7 @@ def test_a_rate_leaves_out_what_is_paid_once(monkeypatch: pytest.MonkeyPatch):
     def train(steps: int) -> None:
         now[0] += 5 + 0.2 * steps
 
-    monkeypatch.setattr(workloads.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
     before = torch.get_num_threads()
     one = workloads.Contender("fa_lib", networks=10, threads=1, train=train)
     one.size_up(20.0, torch.device("cpu"))
@@ -148,24 +148,12 @@ def test_the_estimate_of_memory_is_above_what_training_holds():
         assert held < workloads.bytes_needed(sizes, 1) < 3 * held
 
 
-def test_parts_are_timed_in_every_thread(two_threads: None):
-    rows = list(
-        ceilings.measure_parts((12, 9, 4), 1, torch.device("cpu"), 0.001, torch.rand(50, 12))
-    )
-    names = {
-        way: [r["quantity"] for r in rows if r["method"] == way] for way in ("hot", "streamed")
-    }
-    everything = [
-        "noise",
-        "images",
-        "forward",
-        "error back",
-        "weight gradient",
-        "elementwise",
-        "Adam",
-    ]
-    assert names["hot"] == everything
-    assert names["streamed"] == [name for name in everything if name != "images"]
+@pytest.mark.parametrize(("source", "images"), [("noise", None), ("images", torch.rand(50, 12))])
+def test_parts_are_timed_in_both_ways(two_threads: None, source: str, images: torch.Tensor | None):
+    rows = list(ceilings.measure_parts((12, 9, 4), 1, torch.device("cpu"), 0.001, images))
+    parts = [source, *ceilings.PRODUCTS, "elementwise", "Adam"]
+    assert [row["quantity"] for row in rows if row["method"] == "hot"] == parts
+    assert [row["quantity"] for row in rows if row["method"] == "streamed"] == parts
     assert all(row["value"] > 0 for row in rows)
     assert torch.get_num_threads() == 2
 
@@ -181,8 +169,8 @@ def test_the_products_of_the_bound_are_those_of_a_step(networks: int, net: fa.ML
 
     x, y = torch.randn(3, peers.BATCH, 12), torch.randint(4, (3, peers.BATCH))
     whole = flops(lambda: net.compute_gradients(x, y))
-    parts = ceilings.parts_of_step(net.sizes, networks, torch.device("cpu"))
-    products = sum(flops(parts[name]) for name in ceilings.PRODUCTS)
+    tensors = ceilings.make_tensors(net.sizes, networks, torch.device("cpu"))
+    products = sum(map(flops, ceilings.products(tensors).values()))
     assert products / networks == whole / 3 > 0
 
 
