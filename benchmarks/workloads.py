@@ -55,12 +55,20 @@ class Contender:
 
         What a run costs once (an optimiser, its memory, the first and the last record) is in both,
         and so drops out; it is given beside, in seconds.
+
+        Raises:
+            RuntimeError: the short run took longer than the long one, again and again.
         """
         torch.set_num_threads(self.threads)
         few, many = self.steps
-        short, long = self._seconds(few, device), self._seconds(many, device)
-        a_step = max(long - short, 1e-9) / (many - few)
-        return {"network-steps": self.networks / a_step, "once": short - few * a_step}
+        for _ in range(5):
+            short, long = self._seconds(few, device), self._seconds(many, device)
+            if long > short:
+                a_step = (long - short) / (many - few)
+                return {"network-steps": self.networks / a_step, "once": short - few * a_step}
+        raise RuntimeError(
+            f"{few} steps of {self.method} take longer than {many}: the machine is too busy."
+        )
 
     def _seconds(self, steps: int, device: torch.device) -> float:
         return clocked(lambda: self.train(steps), device)

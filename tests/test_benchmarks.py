@@ -127,6 +127,15 @@ def test_a_rate_leaves_out_what_is_paid_once(monkeypatch: pytest.MonkeyPatch):
     assert found == pytest.approx({"network-steps": 50, "once": 5})
 
 
+def test_a_busy_machine_gives_no_rate(monkeypatch: pytest.MonkeyPatch):
+    seconds = iter([2.0, 1.0] * 5)
+    one = workloads.Contender("loop", networks=1, threads=1, train=print, steps=(1, 20))
+    monkeypatch.setattr(workloads, "clocked", lambda call, device: next(seconds))
+    with pytest.raises(RuntimeError, match=r"1 steps of loop take longer than 20: .* too busy"):
+        one.measure(torch.device("cpu"))
+    assert next(seconds, None) is None
+
+
 def test_what_does_not_fit_and_what_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch):
     said = {}
     monkeypatch.setattr(workloads, "free_bytes", lambda device: 1e6)
