@@ -175,7 +175,9 @@ def measure_profile(run: Run) -> None:
     run.add([row], workload="profile", method="fa_lib")
 
 
-def facts_about(run: Run, chosen: argparse.Namespace, dataset: str, seconds: float) -> dict:
+def facts_about(
+    run: Run, chosen: argparse.Namespace, dataset: str, seconds: float
+) -> dict[str, Any]:
     """The provenance of the measurement."""
     try:
         (found,) = metadata.distributions(name="biotorch", path=[str(peers.BIOTORCH)])

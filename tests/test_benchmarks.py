@@ -2,6 +2,8 @@
 
 import copy
 import itertools
+from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -10,11 +12,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import fa_lib as fa
 from benchmarks import alternatives, ceilings, peers, steps, timing, workloads
-from fa_lib import speed
+from benchmarks import speed as run_speed
+from fa_lib import results, speed
 from fa_lib._batches import DataBatches
+from fa_lib.data import dataset_info
 from fa_lib.noise import NoiseStream
 
 STEPS = 5
+INFO = dataset_info("mnist")
 
 
 @pytest.fixture(params=[(12, 9, 4), (12, 9, 7, 4)], ids=["2 layers", "3 layers"])
@@ -202,6 +207,40 @@ def test_compiling_is_timed_beside_the_step(monkeypatch: pytest.MonkeyPatch):
         ("compiled", "step"),
         ("not compiled", "step"),
     ]
+
+
+def test_a_small_benchmark_from_end_to_end(
+    monkeypatch: pytest.MonkeyPatch, results_root: Path, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(workloads, "NOISE_SIZES", ((12, 9, 4), (12, 9, 7, 4)))
+    monkeypatch.setattr(workloads, "EPOCH_SIZES", ((784, 8, 10),))
+    monkeypatch.setitem(run_speed.COUNTS, "cpu", (1, 3, 5))  # the last is left out of a quick run
+    monkeypatch.setattr(run_speed, "dataset_info", lambda name: replace(INFO, at_hand=False))
+    monkeypatch.setattr("sys.argv", ["speed", "--quick", "--repeats", "1"])
+    run_speed.main()
+    assert "Stored in" in capsys.readouterr().out
+    stored = results.load("speed", "cpu-quick", None)
+    assert stored.provenance["config"]["dataset"] == "mnist5k"
+    assert set(stored.provenance["data_fingerprints"]) == {"mnist5k"}
+    shown = speed.summary(stored.table)
+    cases = set(zip(shown["workload"], shown["sizes"], shown["networks"], strict=True))
+    expected = (("noise", "12-9-4"), ("noise", "12-9-7-4"), ("epoch", "784-8-10"))
+    assert cases == {(*case, n) for case in expected for n in (1, 3)}
+    assert (shown != "").all(axis=None)
+
+
+def test_a_part_of_the_benchmark_is_not_stored(monkeypatch: pytest.MonkeyPatch, results_root: Path):
+    monkeypatch.setattr(workloads, "NOISE_SIZES", ((12, 9, 4),))
+    monkeypatch.setattr("sys.argv", ["speed", "--quick", "--only", "noise", "--repeats", "1"])
+    run_speed.main()
+    assert not list(results_root.glob("speed/*"))
+
+
+@pytest.mark.parametrize("words", [["--repeats", "0"], ["--only", "nose"]])
+def test_a_wrong_option_is_refused(monkeypatch: pytest.MonkeyPatch, words: list[str]):
+    monkeypatch.setattr("sys.argv", ["speed", *words])
+    with pytest.raises(SystemExit):
+        run_speed.main()
 
 
 def test_a_step_of_the_way_takes_the_place_of_its_namesake():

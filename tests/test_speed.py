@@ -101,10 +101,11 @@ def test_in_words(values, text):
 # -- The store -------------------------------------------------------------------------------------
 
 
-def save(table: pd.DataFrame, name: str, **facts) -> results.Result:
-    told = {"config": {}, "config_hash": results.config_hash({}), "data_fingerprints": {}}
-    numerics = {"numerics": results.NUMERICS}
-    return results.save(table, {"experiment": "speed", "name": name, **told, **numerics, **facts})
+def save(table: pd.DataFrame, name: str) -> results.Result:
+    config = {"repeats": 3}
+    told = {"config": config, "config_hash": results.config_hash(config), "data_fingerprints": {}}
+    facts = {"experiment": "speed", "name": name, "numerics": results.NUMERICS}
+    return results.save(table, {**facts, **told})
 
 
 def test_the_full_measurement_comes_before_the_quick_one(table, results_root):
@@ -116,7 +117,7 @@ def test_the_full_measurement_comes_before_the_quick_one(table, results_root):
 
 
 def test_a_benchmark_is_damaged_or_good_and_never_stale(table, results_root, monkeypatch):
-    path = save(table, "somewhere", config={"repeats": 3}).path
+    path = save(table, "somewhere").path
     monkeypatch.setattr(results, "NUMERICS", results.NUMERICS + 1)
 
     def state() -> str:

@@ -6,6 +6,7 @@ Methods are told apart by shade, dashes and marker: the colours of the book mean
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -39,12 +40,12 @@ PARTS = {
 }
 
 
-def _look(method: str) -> dict[str, object]:
+def _look(method: str) -> dict[str, Any]:
     color, dashes, marker, width = METHOD_LOOKS[method]
     return {"color": color, "ls": dashes, "marker": marker, "lw": width, "ms": 5}
 
 
-def _with_range(ax: Axes, rows: pd.DataFrame, label: str, **look: object) -> Line2D:
+def _with_range(ax: Axes, rows: pd.DataFrame, label: str, **look: Any) -> Line2D:
     """Medians over the repeats at each number of networks, with their smallest and largest."""
     found = rows.groupby("networks")["value"].agg(["median", "min", "max"])
     below, above = found["median"] - found["min"], found["max"] - found["median"]
@@ -55,7 +56,7 @@ def _with_range(ax: Axes, rows: pd.DataFrame, label: str, **look: object) -> Lin
         elinewidth=1.2,
         capsize=2,
         label=label,
-        **look,  # type: ignore[arg-type]
+        **look,
     )
     return drawn.lines[0]
 
@@ -152,7 +153,7 @@ def plot_limits(ax: Axes, parts: pd.DataFrame, rates: pd.DataFrame) -> dict[str,
             if part not in taken:
                 continue
             width = 1e3 * float(taken[part])
-            look = {"fc": color, "hatch": hatch, "ec": COLORS["ink"], "lw": 0.5}
+            look: dict[str, Any] = {"fc": color, "hatch": hatch, "ec": COLORS["ink"], "lw": 0.5}
             (patches[name],) = ax.barh(place, width, left=left, height=0.7, **look)
             left += width
         ax.text(left, place, f" {left:.2f}", va="center", fontsize=7.5)
