@@ -113,6 +113,7 @@ def contenders(
         skip: is told what is left out, and why.
     """
     most = torch.get_num_threads()
+    few_or_all = dict.fromkeys((1, most) if device.type == "cpu" else (most,))
     for method in ONE_BY_ONE:
         net = fa.MLP(sizes, rule="fa", seeds=[0], device=device)
         try:
@@ -120,7 +121,7 @@ def contenders(
         except ModuleNotFoundError as error:
             skip(method, f"{error}; make bench installs it")
             continue
-        for threads in dict.fromkeys((1, most) if device.type == "cpu" else (most,)):
+        for threads in few_or_all:
             yield Contender(method, 1, threads, train)
     for count in counts:
         needed, free = bytes_needed(sizes, count), free_bytes(device)
@@ -129,7 +130,9 @@ def contenders(
             skip(f"{count} networks {'-'.join(map(str, sizes))}", words)
             continue
         net = fa.MLP(sizes, rule="fa", seeds=range(count), device=device)
-        yield Contender("vmap", count, most, train_peer("vmap", net, split))
+        train = train_peer("vmap", net, split)
+        for threads in few_or_all if count <= 10 else (most,):
+            yield Contender("vmap", count, threads, train)
         yield Contender("fa_lib", count, most, train_fa_lib(net, split))
 
 
