@@ -71,6 +71,7 @@ def test_bars_add_up_to_what_was_measured(ax, table):
     lengths = [sum(p.get_width() for p in ax.patches if p.get_y() == y - 0.35) for y in range(5)]
     np.testing.assert_allclose(lengths[:2], [0.55 * 0.4, 1.1 * 0.4])
     np.testing.assert_allclose(lengths[2:], 1e3 * 1.1 / 1600)  # ms
+    assert [line.get_xdata()[0] for line in ax.lines] == pytest.approx(lengths[2:])
     assert "picking images" not in patches
     assert list(patches)[-2:] == ["ReLU, softmax, biases", "all else"]
     # What could be merged away is in no limit.
@@ -84,3 +85,5 @@ def test_a_program_faster_than_its_parts_has_no_rest(ax, table):
     rates = case(speed.throughput(table))
     plotting.plot_limits(ax, case(speed.parts_of_step(table)), rates.assign(value=1e6))
     assert all(p.get_width() >= 0 for p in ax.patches)
+    assert [line.get_xdata()[0] for line in ax.lines] == pytest.approx([1e-3] * 3)
+    assert [text.get_text().strip() for text in ax.texts] == ["0.22", "0.44", *["0.00"] * 3]

@@ -126,7 +126,8 @@ def plot_limits(ax: Axes, parts: pd.DataFrame, rates: pd.DataFrame) -> dict[str,
     """What a network-step takes: its parts at the machine's limit, and what fa_lib takes beside.
 
     A bar for each bound, then one for each number of networks: the parts as they take when they are
-    streamed (hot where that is not measured), and the rest on top of them.
+    streamed (hot where that is not measured), and the rest on top of them. A line marks the time
+    measured, since parts that take longer by themselves may reach beyond it.
 
     Arguments:
         parts: of `fa_lib.speed.parts_of_step`, for one workload, size and precision.
@@ -138,16 +139,19 @@ def plot_limits(ax: Axes, parts: pd.DataFrame, rates: pd.DataFrame) -> dict[str,
     medians = parts.groupby(["bound", "networks", "part"])["value"].median()
     names = [name for name in ("hot", "streamed") if name in set(parts["bound"])]
     first = int(parts["networks"].min())
-    bars = [(f"limit, {name}", medians[name, first].drop(MERGEABLE)) for name in names]
+    bars: list[tuple[str, pd.Series, float]] = []
+    for name in names:
+        taken = medians[name, first].drop(MERGEABLE)
+        bars.append((f"limit, {name}", taken, 1e3 * taken.sum()))
     ours = rates[rates["method"] == "fa_lib"].groupby("networks")["value"].median()
     for networks, rate in ours.items():
         at = networks if networks in set(parts["networks"]) else first
         taken = medians[names[-1], at]
         rest = max(0.0, 1 / rate - taken.sum())
         label = "1 network" if networks == 1 else f"{networks:,} networks"
-        bars.append((label, pd.concat([taken, pd.Series({"rest": rest})])))
+        bars.append((label, pd.concat([taken, pd.Series({"rest": rest})]), 1e3 / rate))
     patches: dict[str, Patch] = {}
-    for place, (_, taken) in enumerate(bars):
+    for place, (_, taken, whole) in enumerate(bars):
         left = 0.0
         for part, (name, color, hatch) in PARTS.items():
             if part not in taken:
@@ -156,8 +160,10 @@ def plot_limits(ax: Axes, parts: pd.DataFrame, rates: pd.DataFrame) -> dict[str,
             look: dict[str, Any] = {"fc": color, "hatch": hatch, "ec": COLORS["ink"], "lw": 0.5}
             (patches[name],) = ax.barh(place, width, left=left, height=0.7, **look)
             left += width
-        ax.text(left, place, f" {left:.2f}", va="center", fontsize=7.5)
-    ax.set_yticks(range(len(bars)), [label for label, _ in bars])
+        if place >= len(names):
+            ax.plot([whole] * 2, [place - 0.45, place + 0.45], color=COLORS["ink"], lw=2)
+        ax.text(max(left, whole), place, f"  {whole:.2f}", va="center", fontsize=7.5)
+    ax.set_yticks(range(len(bars)), [label for label, _, _ in bars])
     ax.invert_yaxis()
     ax.margins(x=0.12)
     ax.set_xlabel("ms for a network-step")
