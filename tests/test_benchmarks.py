@@ -216,6 +216,7 @@ def test_a_small_benchmark_from_end_to_end(
     monkeypatch.setattr(workloads, "EPOCH_SIZES", ((784, 8, 10),))
     monkeypatch.setitem(run_speed.COUNTS, "cpu", (1, 3, 5))  # the last is left out of a quick run
     monkeypatch.setattr(run_speed, "dataset_info", lambda name: replace(INFO, at_hand=False))
+    monkeypatch.setattr(run_speed, "QUICK_SECONDS", 0.02)
     monkeypatch.setattr("sys.argv", ["speed", "--quick", "--repeats", "1"])
     run_speed.main()
     assert "Stored in" in capsys.readouterr().out
@@ -231,6 +232,7 @@ def test_a_small_benchmark_from_end_to_end(
 
 def test_a_part_of_the_benchmark_is_not_stored(monkeypatch: pytest.MonkeyPatch, results_root: Path):
     monkeypatch.setattr(workloads, "NOISE_SIZES", ((12, 9, 4),))
+    monkeypatch.setattr(run_speed, "QUICK_SECONDS", 0.02)
     monkeypatch.setattr("sys.argv", ["speed", "--quick", "--only", "noise", "--repeats", "1"])
     run_speed.main()
     assert not list(results_root.glob("speed/*"))
