@@ -9,7 +9,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_EXTRA)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv book test test-book test-colab lab lint hero verdicts clean set-repo
+.PHONY: help venv book test test-book test-colab lab lint bench hero verdicts clean set-repo
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,14 @@ lab: venv  ## open the chapters in JupyterLab
 
 lint: .venv/installed-dev  ## check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+# A peer whose own requirements are old, so without them and outside .venv.
+.bench/biotorch:
+	@$(PIP_INSTALL) --no-deps --target .bench biotorch==0.0.16 || \
+		echo "biotorch cannot be installed: the benchmark runs without it."
+
+bench: venv .bench/biotorch  ## measure the speed, side by side with peers (idle machine, 15 minutes)
+	@$(BIN)/python -m benchmarks.speed
 
 hero: venv  ## redraw the README's figure from the stored result
 	@$(BIN)/python book/_ext/draw_hero.py

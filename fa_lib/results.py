@@ -9,6 +9,9 @@ copy inside the installed package).
 A stored result is checked whenever it is read. It is *damaged* when a file is missing, unreadable
 or does not match its checksum; *foreign* when it was written for another experiment or name, or by
 another program; *stale* when the config or `NUMERICS` differs. Each is said, and none is used.
+
+What a benchmark measured is kept here too, under a name in `BENCHMARKS`. It holds times and no
+numbers of experiments, so it has nothing to become stale by.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ from fa_lib._pairs import (
 )
 
 __all__ = [
+    "BENCHMARKS",
     "NUMERICS",
     "BadResult",
     "Result",
@@ -53,6 +57,8 @@ __all__ = [
 ]
 
 NUMERICS: int = 1  # raise it when the numbers of any experiment change: stored results turn stale
+
+BENCHMARKS = ("speed",)  # as experiments are named, but measured by benchmarks/
 
 _PACKAGE = Path(__file__).resolve().parent
 _REQUIRED = ("experiment", "name", "config", "config_hash", "numerics", "data_fingerprints")
@@ -131,7 +137,7 @@ def read(folder: Path, name: str) -> Result:
     written_for = (provenance["experiment"], provenance["name"])
     if written_for != (folder.name, name):
         raise BadResult("foreign", f"it was written as {'/'.join(map(str, written_for))}")
-    if provenance["numerics"] != NUMERICS:
+    if provenance["numerics"] != NUMERICS and folder.name not in BENCHMARKS:
         raise BadResult("stale", f"its NUMERICS is {provenance['numerics']}, now it is {NUMERICS}")
     return Result(table, provenance, folder / f"{name}.parquet")
 
@@ -144,13 +150,17 @@ def require_config(result: Result, config: Mapping[str, Any]) -> None:
         raise BadResult("stale", f"its config differs in {', '.join(differ) or 'its hash'}")
 
 
-def load(experiment: str, name: str, config: Mapping[str, Any]) -> Result | None:
-    """The stored result of that config, or None; what is found and not usable is warned about."""
+def load(experiment: str, name: str, config: Mapping[str, Any] | None) -> Result | None:
+    """The stored result of that config, or None; what is found and not usable is warned about.
+
+    A config of None takes any, as for a benchmark.
+    """
     for root in roots():
         folder = root / experiment
         try:
             found = read(folder, name)
-            require_config(found, config)
+            if config is not None:
+                require_config(found, config)
             if os.environ.get("FA_RESULTS_KEEP") and root != write_root():
                 save(found.table, found.provenance)  # so that a batch's job holds all it shows
             return found

@@ -56,6 +56,7 @@ from fa_lib.plotting._fig6 import (
     task_name,
 )
 from fa_lib.plotting._schematics import draw_biology, draw_noise_batch, draw_pathways
+from fa_lib.plotting._speed import plot_limits, plot_ratios, plot_throughput
 from fa_lib.plotting._style import (
     COLORS,
     LOOKS,
@@ -110,18 +111,21 @@ __all__ = [
     "plot_input_conditions",
     "plot_layers",
     "plot_lead",
+    "plot_limits",
     "plot_longer_training",
     "plot_measures_of_rank",
     "plot_meta_loss_by_steps",
     "plot_meta_loss_through_noise",
     "plot_over_amount",
     "plot_paths",
+    "plot_ratios",
     "plot_size_differences",
     "plot_spectra",
     "plot_steps_to",
     "plot_task_effects",
     "plot_tasks_through_noise",
     "plot_through_noise",
+    "plot_throughput",
     "plot_total_steps",
     "quartiles",
     "task_name",

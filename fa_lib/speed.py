@@ -1,0 +1,176 @@
+"""What `make bench` measured: how fast networks train, and how near that is to the machine's limit.
+
+The stored table has a row for each number: what was trained (`workload`: "noise", "epoch"), `sizes`
+of the layers, how many `networks` at once, the `method`, the `threads` that torch might use, the
+`precision` of matrix products, the `repeat`, and then the `quantity` with its `unit` and `value`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from fa_lib import results
+from fa_lib.results import Result
+
+__all__ = [
+    "METHODS",
+    "bounds",
+    "in_words",
+    "memory_of_training",
+    "parts_of_step",
+    "ratios",
+    "shares",
+    "stored",
+    "summary",
+    "throughput",
+]
+
+METHODS = {
+    "loop": "plain loop",
+    "biotorch": "biotorch",
+    "vmap": "torch.func.vmap",
+    "fa_lib": "fa_lib",
+}
+ONE_BY_ONE = ("loop", "biotorch")  # for these the number of networks changes nothing
+WORKLOADS = ("noise", "epoch")
+MERGEABLE = "elementwise"  # the part of a step that could be merged into the others
+_CASE = ["workload", "sizes", "precision"]
+
+
+def stored(name: str = "cpu") -> Result | None:
+    """The stored measurement: the full one, else the quick one, else None.
+
+    Arguments:
+        name: "cpu" or "cuda"; or "steps", what each change of the engine brought.
+    """
+    return results.load("speed", name, None) or results.load("speed", f"{name}-quick", None)
+
+
+def throughput(table: pd.DataFrame) -> pd.DataFrame:
+    """Network-steps per second.
+
+    Of a method that was tried with several numbers of threads, the one with the best median.
+
+    Returns:
+        Columns workload, sizes, precision, networks, method, threads, repeat, value.
+    """
+    rows = table[table["quantity"] == "network-steps"]
+    case = [*_CASE, "networks", "method"]
+    medians = rows.groupby([*case, "threads"])["value"].median().reset_index()
+    best = medians.loc[medians.groupby(case)["value"].idxmax(), [*case, "threads"]]
+    return rows.merge(best)[[*case, "threads", "repeat", "value"]]
+
+
+def ratios(table: pd.DataFrame) -> pd.DataFrame:
+    """How many times as many network-steps per second fa_lib does, against each peer.
+
+    Each repeat is compared with itself. A peer that trains one network at a time is the same peer
+    at every number of networks.
+
+    Returns:
+        Columns workload, sizes, precision, networks, peer, repeat, value.
+    """
+    rates = throughput(table).drop(columns="threads")
+    ours = rates[rates["method"] == "fa_lib"].drop(columns="method")
+    theirs = rates[rates["method"] != "fa_lib"].rename(columns={"method": "peer"})
+    alone = theirs["peer"].isin(ONE_BY_ONE)
+    keys = [*_CASE, "repeat"]
+    pairs = pd.concat(
+        [
+            ours.merge(theirs[alone].drop(columns="networks"), on=keys, suffixes=("", "_peer")),
+            ours.merge(theirs[~alone], on=[*keys, "networks"], suffixes=("", "_peer")),
+        ]
+    )
+    pairs["value"] = pairs["value"] / pairs["value_peer"]
+    return pairs[[*_CASE, "networks", "peer", "repeat", "value"]]
+
+
+def parts_of_step(table: pd.DataFrame) -> pd.DataFrame:
+    """Seconds that each part of a network-step takes by itself, on all threads together.
+
+    Returns:
+        Columns workload, sizes, precision, networks (at once; 1 on a CPU), bound ("hot" or
+        "streamed"), part, repeat, value.
+    """
+    rows = table[table["method"].isin(["hot", "streamed"]) & table["workload"].isin(WORKLOADS)]
+    rows = rows.rename(columns={"quantity": "part", "method": "bound"})
+    return rows[[*_CASE, "networks", "bound", "part", "repeat", "value"]]
+
+
+def bounds(table: pd.DataFrame) -> pd.DataFrame:
+    """The least that a network-step can take: seconds of the parts that no program can leave out.
+
+    Returns:
+        As `parts_of_step`, with part replaced by the sum over them.
+    """
+    parts = parts_of_step(table)
+    parts = parts[parts["part"] != MERGEABLE]
+    case = [*_CASE, "networks", "bound", "repeat"]
+    return parts.groupby(case, sort=False)["value"].sum().reset_index()
+
+
+def shares(table: pd.DataFrame) -> pd.DataFrame:
+    """The share of the machine's limit that each method reaches, each repeat against its own limit.
+
+    Returns:
+        Columns workload, sizes, precision, networks, method, bound, repeat, value (1: the limit).
+    """
+    limit = bounds(table).rename(columns={"value": "seconds"})
+    rates = throughput(table)
+    if set(limit["networks"]) == {1}:  # a CPU thread has one network at a time, however many wait
+        pairs = rates.merge(limit.drop(columns="networks"), on=[*_CASE, "repeat"])
+    else:
+        pairs = rates.merge(limit, on=[*_CASE, "networks", "repeat"])
+    pairs["value"] = pairs["value"] * pairs["seconds"]
+    return pairs[[*_CASE, "networks", "method", "bound", "repeat", "value"]]
+
+
+def memory_of_training(sizes: Sequence[int]) -> int:
+    """Bytes that a network needs while it trains, in float32.
+
+    They are its weights and biases, their gradients, Adam's two moments, and the feedback of every
+    layer but the first; activations and batches come on top.
+    """
+    layers = list(itertools.pairwise(sizes))
+    parameters = sum((n_in + 1) * n_out for n_in, n_out in layers)
+    feedback = sum(n_in * n_out for n_in, n_out in layers[1:])
+    return 4 * (4 * parameters + feedback)
+
+
+def in_words(values: pd.Series, digits: int = 3) -> str:
+    """Median with the smallest and the largest of the repeats, as in "3.1 [3.0, 3.3]"."""
+    parts = [_rounded(float(v), digits) for v in (values.median(), values.min(), values.max())]
+    return f"{parts[0]} [{parts[1]}, {parts[2]}]"
+
+
+def _rounded(value: float, digits: int) -> str:
+    """To so many significant digits, without an exponent."""
+    if value == 0 or not np.isfinite(value):
+        return f"{value:g}"
+    places = digits - 1 - int(np.floor(np.log10(abs(value))))
+    return f"{round(value, places):,.{max(0, places)}f}"
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """A row for each workload, size and number of networks: medians, with the range of the repeats.
+
+    Network-steps per second of fa_lib, how many times that is of each peer's, and the share of each
+    bound.
+    """
+    keys = [*_CASE, "networks"]
+    rates = throughput(table)
+    columns = {"network-steps/s": rates[rates["method"] == "fa_lib"]}
+    against = ratios(table)
+    for peer in METHODS:
+        if peer in set(against["peer"]):
+            columns[f"x {METHODS[peer]}"] = against[against["peer"] == peer]
+    share = shares(table)
+    for bound in dict.fromkeys(share["bound"]):
+        mine = share[(share["method"] == "fa_lib") & (share["bound"] == bound)]
+        columns[f"% of {bound} bound"] = mine.assign(value=100 * mine["value"])
+    words = {name: rows.groupby(keys)["value"].agg(in_words) for name, rows in columns.items()}
+    return pd.DataFrame(words).fillna("").reset_index()

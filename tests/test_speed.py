@@ -1,0 +1,130 @@
+"""What is computed from a measurement of speed, against numbers followed by hand."""
+
+import pandas as pd
+import pytest
+import speed_tables
+
+import fa_lib as fa
+from fa_lib import results, speed
+from fa_lib.experiments import check
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    return speed_tables.measured()
+
+
+def medians(rows: pd.DataFrame, *keys: str) -> dict:
+    return rows.groupby(list(keys))["value"].median().to_dict()
+
+
+def test_of_several_numbers_of_threads_the_better_median_counts(table):
+    rates = speed.throughput(table)
+    loop = rates[(rates["method"] == "loop") & (rates["workload"] == "epoch")]
+    assert set(loop["threads"]) == {1}  # two threads were faster once, and slower twice
+    assert len(loop) == speed_tables.REPEATS
+    assert medians(loop, "networks") == {1: pytest.approx(400 / 1.1)}
+
+
+def test_ratios_compare_each_repeat_with_itself(table):
+    against = speed.ratios(table)
+    factors = against.groupby(["peer", "networks"])["value"].agg(["min", "max"])
+    # The machine slowed down by 20 %, both sides alike.
+    for bound in ("min", "max"):
+        assert factors.xs("loop")[bound].to_dict() == pytest.approx({1: 4, 10: 4, 100: 4})
+        assert factors.xs("vmap")[bound].to_dict() == pytest.approx({1: 2, 10: 2, 100: 2})
+    cases = sum(map(len, speed_tables.SIZES.values()))
+    assert len(against) == 2 * 3 * cases * speed_tables.REPEATS
+
+
+def test_bounds_leave_out_what_could_be_merged(table):
+    found = medians(speed.bounds(table), "workload", "bound")
+    for workload, limit in speed_tables.LIMIT.items():
+        assert found[workload, "streamed"] == pytest.approx(1.1 * limit)
+        assert found[workload, "hot"] == pytest.approx(0.55 * limit)
+
+
+def test_the_share_of_the_limit_is_against_the_same_repeat(table):
+    share = speed.shares(table)
+    mine = share[(share["method"] == "fa_lib") & (share["bound"] == "streamed")]
+    for workload, limit in speed_tables.LIMIT.items():
+        values = mine.loc[mine["workload"] == workload, "value"]
+        assert values.to_numpy() == pytest.approx(1600 * limit)
+    assert set(mine["networks"]) == {1, 10, 100}
+
+
+def test_on_a_gpu_the_limit_is_that_of_the_same_stack():
+    table = speed_tables.measured(counts=(1, 128), at_once=(1, 128))
+    double = (table["method"] == "hot") & (table["networks"] == 128)
+    table.loc[double, "value"] *= 2
+    share = speed.shares(table[table["method"] != "streamed"])
+    found = medians(share[share["method"] == "fa_lib"], "workload", "networks")
+    assert found["noise", 128] == pytest.approx(2 * found["noise", 1])
+
+
+def test_the_summary_has_a_row_for_each_case_and_nothing_else(table):
+    shown = speed.summary(table)
+    keys = ["workload", "sizes", "precision", "networks"]
+    assert len(shown) == 9
+    assert not shown.duplicated(keys).any()
+    assert list(shown.columns[4:]) == [
+        "network-steps/s",
+        "x plain loop",
+        "x torch.func.vmap",
+        "% of hot bound",
+        "% of streamed bound",
+    ]
+    assert set(shown["x plain loop"]) == {"4.00 [4.00, 4.00]"}
+
+
+def test_memory_of_training_counts_every_number():
+    """As tensors: weights, biases, gradients, two moments, and the feedback that is used."""
+    net = fa.MLP([7, 5, 3, 2], rule="fa", seeds=[0], device="cpu")
+    numbers = 4 * sum(p.numel() for p in net.parameters())
+    numbers += sum(b.numel() for b in net.feedback[1:])
+    assert speed.memory_of_training(net.sizes) == 4 * numbers
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([1234.4, 1200, 1300], "1,230 [1,200, 1,300]"),
+        ([0.01234, 0.012, 0.02], "0.0123 [0.0120, 0.0200]"),
+        ([3.0], "3.00 [3.00, 3.00]"),
+        ([0.0], "0 [0, 0]"),
+    ],
+)
+def test_in_words(values, text):
+    assert speed.in_words(pd.Series(values)) == text
+
+
+# -- The store -------------------------------------------------------------------------------------
+
+
+def save(table: pd.DataFrame, name: str) -> results.Result:
+    config = {"repeats": 3}
+    told = {"config": config, "config_hash": results.config_hash(config), "data_fingerprints": {}}
+    facts = {"experiment": "speed", "name": name, "numerics": results.NUMERICS}
+    return results.save(table, {**facts, **told})
+
+
+def test_the_full_measurement_comes_before_the_quick_one(table, results_root):
+    assert speed.stored("somewhere") is None
+    save(table, "somewhere-quick")
+    assert speed.stored("somewhere").provenance["name"] == "somewhere-quick"
+    save(table, "somewhere")
+    assert speed.stored("somewhere").provenance["name"] == "somewhere"
+
+
+def test_a_benchmark_is_damaged_or_good_and_never_stale(table, results_root, monkeypatch):
+    path = save(table, "somewhere").path
+    monkeypatch.setattr(results, "NUMERICS", results.NUMERICS + 1)
+
+    def state() -> str:
+        (status,) = [s for s in check() if s.path == path.with_suffix("")]
+        return status.state
+
+    assert state() == "good"
+    assert speed.stored("somewhere").table.equals(table)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert state() == "damaged"
