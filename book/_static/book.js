@@ -1,4 +1,4 @@
-// What the theme leaves undone for readers without a mouse or without a screen.
+// What the theme leaves undone for readers without a mouse or without a screen, and for downloads.
 (function () {
   "use strict";
 
@@ -23,6 +23,8 @@
   }
 
   document.addEventListener("DOMContentLoaded", () => {
+    // A notebook is to be saved, and not shown as text.
+    document.querySelectorAll(".btn-download-source-button").forEach((link) => (link.download = ""));
     nameTheMode();
     new MutationObserver(nameTheMode).observe(root, { attributeFilter: ["data-mode"] });
     const sidebar = document.querySelector(".bd-sidebar-primary");

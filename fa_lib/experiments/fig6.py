@@ -133,6 +133,7 @@ PROFILES = {
         sgd_lrs=(0.03, 0.1, 0.3),
         readout_scales=(1.0, 0.0),
         choice_seeds=(3,),
+        steps=200,
         path_seeds=1,
     ),
     "paper": Config(seeds=tuple(range(1000, 1012))),
