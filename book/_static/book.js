@@ -22,6 +22,14 @@
     });
   }
 
+  // Paper is light.
+  let shown;
+  window.addEventListener("beforeprint", () => {
+    shown = root.dataset.theme;
+    root.dataset.theme = "light";
+  });
+  window.addEventListener("afterprint", () => { root.dataset.theme = shown; });
+
   document.addEventListener("DOMContentLoaded", () => {
     // A notebook is to be saved, and not shown as text.
     document.querySelectorAll(".btn-download-source-button").forEach((link) => (link.download = ""));
