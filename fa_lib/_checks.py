@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Iterable
 from numbers import Integral, Real
 
@@ -19,13 +20,18 @@ __all__ = [
 
 def choice(value: str, allowed: Iterable[str], what: str) -> str:
     """Return `value` if it is one of `allowed`, else raise ValueError with the closest match."""
-    names = sorted(allowed)
+    names = sorted(allowed, key=_natural)
     if value in names:
         return value
     spelt = {name.lower(): name for name in names}
     close = difflib.get_close_matches(str(value).lower(), spelt, n=1, cutoff=0.5)
     hint = f" Did you mean {spelt[close[0]]!r}?" if close else ""
     raise ValueError(f"Unknown {what} {value!r}.{hint} Allowed: {', '.join(names)}.")
+
+
+def _natural(name: str) -> list[str | int]:
+    """Sorts C2 before C10: words and numbers take turns."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
 def _integer(value: object, what: str, smallest: int) -> int:

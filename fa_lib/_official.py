@@ -141,6 +141,7 @@ def read_official(name: str, root: Path) -> list[tuple[torch.Tensor, torch.Tenso
             raise RuntimeError(
                 f"Data set {name!r} is not in {root} and could not be downloaded"
                 f" ({_one_line(error)}). Put {official.files[0]} and the rest of it there,"
+                " or set FA_DATA_ROOT to a folder that has them or can be written to,"
                 " or use 'mnist5k' or 'digits', which need no download."
             ) from error
     try:

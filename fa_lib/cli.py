@@ -32,9 +32,7 @@ data_app = typer.Typer(no_args_is_help=True, help="Data sets: which there are, a
 results_app = typer.Typer(no_args_is_help=True, help="Stored results: list and check them.")
 app.add_typer(data_app, name="data")
 app.add_typer(results_app, name="results")
-app.command()(batch)
-app.command()(collect)
-app.command()(reproduce)
+# Commands are listed in the order in which they are made known, by what fits a line of 80 letters.
 
 
 def _version(asked: bool) -> None:
@@ -78,7 +76,7 @@ def _overrides(pairs: list[str]) -> dict[str, Any]:
     return overrides
 
 
-@app.command()
+@app.command(short_help="Run an experiment, or show its stored result.")
 def run(
     experiment: Annotated[str, typer.Argument(help="Its name: `fa-lib experiments` lists them.")],
     profile: Annotated[
@@ -129,7 +127,7 @@ def run(
     typer.echo(f"Stored in {result.path}")
 
 
-@app.command()
+@app.command(short_help="List the experiments, what they cost, and which are stored.")
 def experiments() -> None:
     """List the experiments, their profiles, what these cost, and which are stored."""
     from fa_lib.experiments import get_experiment, list_experiments, resolve, stored_result
@@ -172,7 +170,12 @@ def claims(
         typer.echo(str(verdict))
 
 
-@data_app.command("list")
+app.command(short_help="Run every experiment whose result is missing or stale.")(reproduce)
+app.command(short_help="Run notebooks with many parameters, each in its own process.")(batch)
+app.command(short_help="Put the tables of a batch's jobs into one.")(collect)
+
+
+@data_app.command("list", short_help="List the data sets, and which are at hand.")
 def data_list() -> None:
     """List the data sets by name, and which are at hand without a download."""
     from fa_lib.data import dataset_info, list_datasets
@@ -182,7 +185,7 @@ def data_list() -> None:
         typer.echo(f"{info.name:<14} {info.kind:<9} {at_hand:<9} {info.note}")
 
 
-@data_app.command("fetch")
+@data_app.command("fetch", short_help="Download data sets, and check that they load.")
 def data_fetch(
     names: Annotated[list[str], typer.Argument(help="Their names: `fa-lib data list`.")],
 ) -> None:
@@ -191,7 +194,7 @@ def data_fetch(
         _show_data(name)
 
 
-@data_app.command("info")
+@data_app.command("info", short_help="Show what is known of a data set.")
 def data_info(
     name: Annotated[str, typer.Argument(help="Its name: `fa-lib data list`.")],
 ) -> None:
@@ -234,7 +237,7 @@ def results_list() -> None:
     typer.echo(f"New results go to {results.write_root()}")
 
 
-@results_app.command("check")
+@results_app.command("check", short_help="Check every stored result.")
 def results_check(
     data: Annotated[
         bool, typer.Option("--data", help="Load the data sets at hand, and compare them as well.")
@@ -254,7 +257,7 @@ def results_check(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(short_help="Show versions, device, data at hand, and where results go.")
 def doctor() -> None:
     """Show versions, device, data at hand, where results go and the room left there."""
     import importlib.metadata
@@ -266,18 +269,18 @@ def doctor() -> None:
     from fa_lib.data import data_root, dataset_info, list_datasets
 
     facts = results.circumstances(resolve_device("auto"))
-    typer.echo(f"fa_lib     {facts['code']}, numerics {facts['numerics']}")
-    typer.echo(f"python     {facts['python']}")
+    typer.echo(f"fa_lib      {facts['code']}, numerics {facts['numerics']}")
+    typer.echo(f"python      {facts['python']}")
     for name in ("torch", "torchvision", "numpy", "pandas", "pyarrow", "scipy"):
-        typer.echo(f"{name:<10} {importlib.metadata.version(name)}")
-    typer.echo(f"device     {facts['device']}")
-    typer.echo(f"threads    {torch.get_num_threads()} of {os.cpu_count()} processors")
+        typer.echo(f"{name:<11} {importlib.metadata.version(name)}")
+    typer.echo(f"device      {facts['device']}")
+    typer.echo(f"threads     {torch.get_num_threads()} of {os.cpu_count()} processors")
     infos = [dataset_info(name) for name in list_datasets()]
-    typer.echo(f"data       in {data_root()}, {_free(data_root())}")
-    typer.echo(f"  at hand  {', '.join(info.name for info in infos if info.at_hand)}")
-    typer.echo(f"  to fetch {', '.join(info.name for info in infos if not info.at_hand)}")
+    typer.echo(f"data        in {data_root()}, {_free(data_root())}")
+    typer.echo(f"  at hand   {', '.join(info.name for info in infos if info.at_hand)}")
+    typer.echo(f"  to fetch  {', '.join(info.name for info in infos if not info.at_hand)}")
     root = results.write_root()
-    typer.echo(f"results    in {root}, {_free(root)}")
+    typer.echo(f"results     in {root}, {_free(root)}")
     try:
         results.ensure_writable(root)
     except results.StoreError as error:

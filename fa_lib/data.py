@@ -74,13 +74,20 @@ def list_datasets() -> list[str]:
     return named + [name for name in own if name not in named]
 
 
+def _check_name(name: str) -> None:
+    try:
+        choice(name, list_datasets(), "data set")
+    except ValueError as error:
+        raise ValueError(f"{error} Data of your own: NAME.npz in {data_root()}.") from None
+
+
 def dataset_info(name: str) -> DatasetInfo:
     """What `name` is and whether it is at hand, without loading it.
 
     Raises:
         ValueError: no data set has that name.
     """
-    choice(name, list_datasets(), "data set")
+    _check_name(name)
     root = data_root()
     if name in _EMBEDDED:
         package, note = _EMBEDDED[name]
@@ -114,7 +121,7 @@ def load_dataset(
         ValueError: unknown name, bad .npz file, or more examples asked for than there are.
         RuntimeError: a download failed or left damaged files.
     """
-    choice(name, list_datasets(), "data set")
+    _check_name(name)
     if name in _EMBEDDED:
         data = _embedded(name)
     elif name in OFFICIAL:

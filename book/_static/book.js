@@ -1,4 +1,4 @@
-// What the theme leaves undone for readers without a mouse or without a screen.
+// What the theme leaves undone for readers without a mouse or without a screen, and for downloads.
 (function () {
   "use strict";
 
@@ -22,7 +22,17 @@
     });
   }
 
+  // Paper is light.
+  let shown;
+  window.addEventListener("beforeprint", () => {
+    shown = root.dataset.theme;
+    root.dataset.theme = "light";
+  });
+  window.addEventListener("afterprint", () => { root.dataset.theme = shown; });
+
   document.addEventListener("DOMContentLoaded", () => {
+    // A notebook is to be saved, and not shown as text.
+    document.querySelectorAll(".btn-download-source-button").forEach((link) => (link.download = ""));
     nameTheMode();
     new MutationObserver(nameTheMode).observe(root, { attributeFilter: ["data-mode"] });
     const sidebar = document.querySelector(".bd-sidebar-primary");

@@ -31,7 +31,7 @@ def configure(
     hints = get_type_hints(type(config))
     changes = {}
     for key, value in overrides.items():
-        choice(key, hints, f"setting of {name}")
+        choice(key, hints.keys() - {"seeds"}, f"setting of {name}")
         changes[key] = _fit(value, hints[key], key)
     if seeds is not None:
         if not isinstance(seeds, Iterable):

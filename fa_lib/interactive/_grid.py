@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fa_lib.interactive._scene import Cells, Control, Panel, Values
+from fa_lib.plotting import COLORS
 
 GRID = ["width", "lr", "noise_steps"]
 
@@ -60,20 +62,24 @@ def grid_controls(axes: Axes, gain: Floats) -> tuple[Control, ...]:
 def map_panel(
     gain: Floats,
     controls: Sequence[Control],
-    colors: tuple[str, ...],
-    reach: float,
     *,
     title: str,
     alt: str,
+    limit: float = math.inf,
 ) -> Panel:
     """The gain over noise steps and learning rate, for the chosen width; a cell can be picked.
+
+    Green where noise training gains and orange where it loses, as everywhere in the book.
 
     Arguments:
         gain: [widths, rates, noise steps].
         controls: of `grid_controls`.
-        colors: from -reach to reach.
         title, alt: of the panel.
+        limit: the gain or loss at which the colours end.
     """
+    largest = float(np.clip(np.nanmax(np.abs(gain)), 1.0, limit))
+    reach = 1.4 * largest  # the darkest colours would hide the numbers
+    colors = (COLORS["FA"], "#FFFFFF", COLORS["FAN"])
     _, rates, noise = (control.texts for control in controls)
     return Panel(
         title=title,

@@ -63,8 +63,6 @@ def explore_learning(table: pd.DataFrame) -> Explorer:
             map_panel(
                 gain,
                 controls,
-                (COLORS["FA"], "#FFFFFF", COLORS["FAN"]),
-                1.4 * max(1.0, float(np.nanmax(np.abs(gain)))),  # so that the numbers can be read
                 title="Gain in area by noise training, points",
                 alt="Map of the gain in area over noise steps and learning rate; pick a cell.",
             ),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
-from matplotlib.colors import to_hex
 
 from fa_lib.interactive._axes import limits, log_ticks, ticks
 from fa_lib.interactive._explorer import Explorer
@@ -61,8 +59,7 @@ def explore_sweep(table: pd.DataFrame) -> Explorer:
             map_panel(
                 gain,
                 controls,
-                tuple(to_hex(color) for color in colormaps["PuOr_r"](np.linspace(0, 1, 11))),
-                float(np.clip(np.nanmax(np.abs(gain)), 1.0, LIMIT)),
+                limit=LIMIT,
                 title=f"Gain by noise, points ({steps:,} steps in all)",
                 alt="Map of the gain in test accuracy over noise steps and learning rate; pick a "
                 "cell.",

@@ -215,6 +215,7 @@ def plot_total_steps(
         noise = noise.assign(value=scale * noise["value"])
         mean_and_band(ax, noise, label="FA on noise", color=COLORS["FAN"], lw=0.9)
     ax.set_xscale("log")
+    ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.set_xlabel("steps, those on noise counted")
     return lines
 
