@@ -1,7 +1,9 @@
 """The README, the index and the status page say what the stored results say."""
 
 import importlib.util
+import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -61,6 +63,37 @@ def test_every_stored_result_is_on_the_status_page(tables) -> None:
         assert facts["date"][:10] in row
 
 
+def test_the_status_page_adds_up_the_hours(tables, monkeypatch) -> None:
+    def facts(device: str, seconds: float) -> SimpleNamespace:
+        return SimpleNamespace(provenance={"device": device, "seconds": seconds})
+
+    found = {
+        "a": facts("cpu: X", 3600.0),
+        "b": facts("cuda: H", 1800.0),
+        "c": facts("cpu: Y and cpu: X", 5400.0),
+    }
+
+    def read(folder: Path, name: str) -> SimpleNamespace:
+        if name == "bad":
+            raise results.BadResult("stale", "for a test")
+        return found[name]
+
+    monkeypatch.setattr(results, "stored", lambda: [(Path("x"), name) for name in [*found, "bad"]])
+    monkeypatch.setattr(results, "read", read)
+    assert tables.hours() == "2.5 CPU hours and 0.5 GPU hours"
+    monkeypatch.setattr(results, "stored", lambda: [])
+    assert tables.hours() == "no computing yet"
+
+
+def test_the_hours_are_those_of_every_stored_result(tables) -> None:
+    total = sum(
+        json.loads((folder / f"{name}.json").read_text())["seconds"]
+        for folder, name in results.stored()
+    )
+    said = sum(float(part.split()[0]) for part in tables.hours().split(" and "))
+    assert said == pytest.approx(total / 3600, abs=0.11)  # each kind is rounded
+
+
 def test_a_readme_without_marks_is_refused(tables) -> None:
     with pytest.raises(ValueError, match=r"README\.md must hold"):
         tables.with_verdicts("# no marks")
@@ -71,6 +104,7 @@ def test_the_pages_hold_the_marks(tables) -> None:
     status = (ROOT / "book/status.md").read_text(encoding="utf-8")
     assert tables.STATUS in status
     assert tables.MADE in status
+    assert tables.HOURS in status
 
 
 def test_the_status_page_says_what_made_the_pages(tables) -> None:

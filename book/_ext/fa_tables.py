@@ -4,6 +4,7 @@ As a Sphinx extension it writes them into the pages that hold their marks. As a 
 book/_ext/fa_tables.py` from the repository's root, it writes the verdicts into README.md.
 """
 
+import contextlib
 import functools
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from fa_lib._device import resolve_device
 from fa_lib.claims import Verdict, judge_stored, summary
 
 VERDICTS, STATUS, MADE = "<!-- verdicts -->", "<!-- status -->", "<!-- made -->"
+HOURS = "<!-- hours -->"
 README_BEGIN, README_END = "<!-- verdicts: by `make verdicts` -->", "<!-- end of verdicts -->"
 
 
@@ -60,6 +62,20 @@ def status() -> str:
     return "\n".join(lines)
 
 
+def hours() -> str:
+    """What all the stored results took together, by kind of device, in words."""
+    seconds: dict[str, float] = {}
+    for folder, name in results.stored():
+        with contextlib.suppress(results.BadResult):
+            facts = results.read(folder, name).provenance
+            # A result made in pieces may name several devices: its time goes to the fastest kind.
+            kind = "GPU" if "cuda" in facts["device"] else "CPU"
+            seconds[kind] = seconds.get(kind, 0.0) + facts["seconds"]
+    if not seconds:
+        return "no computing yet"
+    return " and ".join(f"{took / 3600:.1f} {kind} hours" for kind, took in sorted(seconds.items()))
+
+
 def made() -> str:
     """What executed the chapters and built the pages, as Markdown."""
     here = results.circumstances(resolve_device("auto"))
@@ -86,6 +102,8 @@ def fill_in(app: Sphinx, page: str, source: list[str]) -> None:
         source[0] = source[0].replace(VERDICTS, verdicts("", effects=True))
     if STATUS in source[0]:
         source[0] = source[0].replace(STATUS, status())
+    if HOURS in source[0]:
+        source[0] = source[0].replace(HOURS, hours())
     if MADE in source[0]:
         source[0] = source[0].replace(MADE, made())
 

@@ -28,6 +28,13 @@ from fa_lib.claims._measures import (
     needed,
     pair_values,
 )
+from fa_lib.claims._noise_map import (
+    MAP_MEASURES,
+    MapPoint,
+    map_effects,
+    map_points,
+    multiply_adds,
+)
 from fa_lib.claims._statistics import (
     LEVEL,
     bootstrap_interval,
@@ -43,7 +50,9 @@ from fa_lib.experiments.table1 import together
 from fa_lib.protocol import CLAIMS, FAMILY, Claim
 
 __all__ = [
+    "MAP_MEASURES",
     "Judgement",
+    "MapPoint",
     "Run",
     "Verdict",
     "accuracy_rows",
@@ -58,8 +67,11 @@ __all__ = [
     "holm",
     "judge",
     "judge_stored",
+    "map_effects",
+    "map_points",
     "mean_height",
     "mean_interval",
+    "multiply_adds",
     "one_sided_p",
     "runs",
     "runs_of",

@@ -20,6 +20,7 @@ REGISTRY: dict[str, str] = {
     "learning": "fa_lib.experiments.learning",
     "tuning": "fa_lib.experiments.tuning",
     "sweep": "fa_lib.experiments.sweep",
+    "map": "fa_lib.experiments.noise_map",
     "table1": "fa_lib.experiments.table1",
     "depth": "fa_lib.experiments.depth",
 }

@@ -55,6 +55,13 @@ from fa_lib.plotting._fig6 import (
     plot_tasks_through_noise,
     task_name,
 )
+from fa_lib.plotting._map import (
+    draw_break_even,
+    plot_by_rate,
+    plot_net_steps,
+    plot_slices,
+    plot_spent,
+)
 from fa_lib.plotting._schematics import draw_biology, draw_noise_batch, draw_pathways
 from fa_lib.plotting._speed import plot_limits, plot_ratios, plot_throughput
 from fa_lib.plotting._style import (
@@ -82,6 +89,7 @@ __all__ = [
     "arms_in",
     "draw_arms",
     "draw_biology",
+    "draw_break_even",
     "draw_measures",
     "draw_meta_loss",
     "draw_noise_batch",
@@ -99,6 +107,7 @@ __all__ = [
     "plot_angles",
     "plot_arm_values",
     "plot_arms",
+    "plot_by_rate",
     "plot_by_size",
     "plot_cross_entropy",
     "plot_curves",
@@ -116,11 +125,14 @@ __all__ = [
     "plot_measures_of_rank",
     "plot_meta_loss_by_steps",
     "plot_meta_loss_through_noise",
+    "plot_net_steps",
     "plot_over_amount",
     "plot_paths",
     "plot_ratios",
     "plot_size_differences",
+    "plot_slices",
     "plot_spectra",
+    "plot_spent",
     "plot_steps_to",
     "plot_task_effects",
     "plot_tasks_through_noise",

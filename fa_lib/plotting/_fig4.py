@@ -196,7 +196,7 @@ def plot_effect_map(ax: Axes, effects: pd.DataFrame, *, span: float, digits: int
     """Mean D of noise training over its steps and the learning rate on data, a cell for each.
 
     Cells are green where D is positive and orange where it is negative, the more so the larger it
-    is; a frame says that the 95 % interval excludes zero.
+    is; a frame says that the 95 % interval excludes zero. A cell in which a seed has no D is empty.
 
     Arguments:
         effects: columns lr, noise_steps, seed, value (D).
@@ -205,6 +205,8 @@ def plot_effect_map(ax: Axes, effects: pd.DataFrame, *, span: float, digits: int
     """
     rates, steps = sorted(effects["lr"].unique()), sorted(effects["noise_steps"].unique())
     for (rate, noise), values in effects.groupby(["lr", "noise_steps"])["value"]:
+        if values.isna().any():
+            continue
         mean, low, high = mean_interval(values)
         x, y = steps.index(noise), rates.index(rate)
         color = COLORS["FAN" if mean > 0 else "FA"]
@@ -213,7 +215,7 @@ def plot_effect_map(ax: Axes, effects: pd.DataFrame, *, span: float, digits: int
         if low > 0 or high < 0:
             corner = (x - 0.43, y - 0.43)
             ax.add_patch(Rectangle(corner, 0.86, 0.86, fc="none", ec=COLORS["ink"]))
-        words = f"{round(mean, digits) or 0:.{digits}f}".replace("-", "\N{MINUS SIGN}")  # no -0
+        words = f"{round(mean, digits) or 0:,.{digits}f}".replace("-", "\N{MINUS SIGN}")  # no -0
         ax.text(x, y, words, ha="center", va="center", fontsize=8)
     ax.set(xlim=(-0.5, len(steps) - 0.5), ylim=(-0.5, len(rates) - 0.5))
     ax.set_xticks(range(len(steps)), [f"{noise:,}" for noise in steps])
