@@ -40,7 +40,8 @@ OVERFLOW = """(() => {
 # What reaches over the text's edge on paper, where nothing scrolls.
 CUT_OFF = """[...document.querySelectorAll('.bd-article')].flatMap(article =>
     [...article.querySelectorAll('table, pre, img, .explorer-still')]
-        .filter(box => box.getBoundingClientRect().right > article.getBoundingClientRect().right + 1)
+        .filter(box =>
+            box.getBoundingClientRect().right > article.getBoundingClientRect().right + 1)
         .map(box => box.outerHTML.slice(0, 100)))"""
 
 
