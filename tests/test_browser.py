@@ -19,6 +19,7 @@ pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 
 PAGES = pages()
 WIDE, NARROW = 1400, 360
+PAPER = 700  # A4 between margins of a centimetre or more
 HEAVY = 2_000_000  # bytes of a page and its own pictures
 
 LINKS = "[...document.links].map(link => link.href)"
@@ -36,6 +37,12 @@ OVERFLOW = """(() => {
         .filter(element => element.getBoundingClientRect().right > width + 1)
         .map(element => element.outerHTML.slice(0, 100)).concat(['(the page)']).slice(0, 4);
 })()"""
+# What reaches over the text's edge on paper, where nothing scrolls.
+CUT_OFF = """[...document.querySelectorAll('.bd-article')].flatMap(article =>
+    [...article.querySelectorAll('table, pre, img, .explorer-still')]
+        .filter(box =>
+            box.getBoundingClientRect().right > article.getBoundingClientRect().right + 1)
+        .map(box => box.outerHTML.slice(0, 100)))"""
 
 
 @dataclass
@@ -47,6 +54,7 @@ class Seen:
     anchors: set[str] = field(default_factory=set)
     broken_images: list[str] = field(default_factory=list)
     overflow: dict[int, list[str]] = field(default_factory=dict)
+    cut_off: list[str] = field(default_factory=list)
     search_fields: dict[int, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     bytes: int = 0
@@ -98,6 +106,10 @@ def look_at(browser: Any, site: str, path: str) -> Seen:
             resize(page, width)
             seen.overflow[width] = page.evaluate(OVERFLOW)
             seen.search_fields[width] = page.evaluate(SEARCH_FIELDS)
+        resize(page, PAPER)
+        page.emulate_media(media="print")
+        seen.cut_off = page.evaluate(CUT_OFF)
+        page.emulate_media(media="screen")
         seen.faults = list(opened.faults)  # axe asks for style sheets by wrong addresses
         for width, mode in ((NARROW, "light"), (WIDE, "light"), (WIDE, "dark")):
             resize(page, width)
@@ -136,6 +148,11 @@ def test_nothing_overflows_and_one_search_field_is_shown(see: See, path: str):
     # The search page has its own beside that of the header.
     wanted = {1, 2} if path == "search.html" else {1}
     assert set(see(path).search_fields.values()) <= wanted
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_nothing_is_cut_off_in_print(see: See, path: str):
+    assert see(path).cut_off == []
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -182,6 +199,26 @@ def test_search_finds_the_alignment_angle(site: str, browser: Any):
         assert any("fig1_noise_alignment.html" in link for link in found)
         assert any("glossary.html" in link for link in found)
         assert opened.faults == []
+
+
+def test_a_dark_page_is_printed_light_and_stays_dark(site: str, browser: Any):
+    with visit(browser, site, "book/index.html", color_scheme="dark") as opened:
+        themes = []
+        for event in ("beforeprint", "afterprint"):
+            opened.page.evaluate(f"window.dispatchEvent(new Event('{event}'))")
+            themes.append(opened.page.evaluate("document.documentElement.dataset.theme"))
+        assert themes == ["light", "dark"]
+
+
+def test_the_download_button_saves_the_notebook(site: str, browser: Any):
+    name = "fig3_fast_learning.ipynb"
+    with visit(browser, site, "book/fig3_fast_learning.html") as opened:
+        opened.page.locator(".dropdown-download-buttons button").first.click()
+        with opened.page.expect_download() as download:
+            opened.page.locator(".btn-download-source-button").click()
+        assert download.value.suggested_filename == name
+        saved = download.value.path().read_bytes()
+    assert saved == (ROOT / "book" / name).read_bytes()
 
 
 def test_the_mode_button_says_which_mode_is_on(site: str, browser: Any):
