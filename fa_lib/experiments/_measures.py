@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fa_lib import _streams
 from fa_lib.data import Split
-from fa_lib.history import Measure, MeasureAt
+from fa_lib.history import Measure
 from fa_lib.metrics import (
     angle_between,
     effective_dimensionality,
@@ -30,7 +30,7 @@ GRADIENT_BATCH = 1024
 ADAM_EPSILON = 1e-8
 
 
-def readout_and_dimensionality(images: Split, classes: int) -> dict[str, Measure | MeasureAt]:
+def readout_and_dimensionality(images: Split, classes: int) -> dict[str, Measure]:
     """Of noise training: distance of the readout from chance, dimensionality of weights, activity.
 
     The noise they are measured on is never trained on, and the same for every network.

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike, NDArray
 
 from fa_lib.claims import mean_interval
 from fa_lib.plotting._fig4 import plot_effect_map
@@ -47,7 +48,7 @@ def draw_break_even(ax: Axes) -> None:
         (reached[1], level),
         arrowprops={"arrowstyle": "<->", "color": COLORS["ink"], "shrinkA": 0, "shrinkB": 0},
     )
-    ax.text(sum(reached) / 2, level + 0.02, "net steps saved", ha="center", va="bottom", fontsize=8)
+    ax.text(reached[1] + 0.2, level - 0.1, "net steps saved", va="top", fontsize=8)
     ax.set(xlim=(0, 10), ylim=(0, 1), xticks=[], yticks=[])
     ax.set(xlabel="steps, those on noise counted", ylabel="test accuracy")
 
@@ -76,9 +77,15 @@ def plot_spent(ax: Axes, rows: pd.DataFrame, *, per_step: int) -> dict[str, Line
     ax.set_xscale("log")
     ax.set_ylim(0, 100)
     ax.set_xlabel("steps, those on noise counted")
-    top = ax.secondary_xaxis(
-        "top", functions=(lambda steps: steps * per_step / 1e9, lambda work: work * 1e9 / per_step)
-    )
+    billions = per_step / 1e9
+
+    def work(steps: ArrayLike) -> NDArray[np.float64]:
+        return np.asarray(steps) * billions
+
+    def back(work: ArrayLike) -> NDArray[np.float64]:
+        return np.asarray(work) / billions
+
+    top = ax.secondary_xaxis("top", functions=(work, back))
     top.set_xlabel("billion multiply-adds", fontsize=7)
     top.tick_params(labelsize=7)
     return lines
@@ -141,10 +148,11 @@ def plot_net_steps(ax: Axes, effects: pd.DataFrame, *, span: float) -> None:
             continue
         words = f"{both.sum()} of\n{len(cell)}"
         if not both.any():
-            which = (with_noise.any(), without.any())
-            words = {(1, 0): "only\nwith", (0, 1): "only\nwithout", (0, 0): "neither"}.get(
-                which, "no pair"
-            )
+            words = {
+                (True, False): "only\nwith",
+                (False, True): "only\nwithout",
+                (False, False): "neither",
+            }.get((bool(with_noise.any()), bool(without.any())), "no pair")
         ax.text(
             steps.index(noise),
             rates.index(rate),
