@@ -192,7 +192,7 @@ def test_points_are_noise_trainings_and_none() -> None:
     ],
 )
 def test_effects_of_a_planted_table(measure: str, expected: float) -> None:
-    found = map_effects(planted(), [measure])
+    found = map_effects(map_points(planted()), [measure])
     assert found["seed"].tolist() == [0, 1]
     np.testing.assert_allclose(found["value"], expected, atol=1e-9)
     assert set(found["noise_steps"]) == {NOISE}
@@ -201,7 +201,7 @@ def test_effects_of_a_planted_table(measure: str, expected: float) -> None:
 def test_steps_are_counted_with_those_on_noise_and_over_all_of_fas_training() -> None:
     table = planted()
     table.loc[table["metric"] == "test_accuracy", "value"] += 0.15
-    found = map_effects(table, ["steps_80", "steps_85"])
+    found = map_effects(map_points(table), ["steps_80", "steps_85"])
     by = found.set_index(["measure", "seed"])
     assert by.loc[("steps_80", 0), ["reference", "arm", "value"]].tolist() == pytest.approx(
         [55, 20 + 25, 55 - 45]
@@ -210,12 +210,12 @@ def test_steps_are_counted_with_those_on_noise_and_over_all_of_fas_training() ->
 
 
 def test_a_control_is_compared_once_and_fa_within_the_others_steps() -> None:
-    found = map_effects(planted(), ["area", "end_total"], arm="Z")
+    found = map_effects(map_points(planted()), ["area", "end_total"], arm="Z")
     assert set(found["noise_steps"]) == {0}
     by = found.groupby("measure")["value"].mean()
     assert by["area"] == pytest.approx(20)
     assert by["end_total"] == pytest.approx(40)
-    both = map_effects(planted(), ["end_total", "end_within"], reference="Z")
+    both = map_effects(map_points(planted()), ["end_total", "end_within"], reference="Z")
     by = both.groupby("measure")["value"].mean()
     assert np.isnan(by["end_total"])  # Z was not trained for so long
     assert by["end_within"] == pytest.approx(15 + 40 - 90)
@@ -223,14 +223,14 @@ def test_a_control_is_compared_once_and_fa_within_the_others_steps() -> None:
 
 def test_an_arm_that_was_not_run_gives_no_rows() -> None:
     without = planted().query("arm != 'Z'")
-    assert map_effects(without, list(MAP_MEASURES), arm="Z").empty
+    assert map_effects(map_points(without), list(MAP_MEASURES), arm="Z").empty
 
 
 def test_an_unknown_measure_is_refused() -> None:
     with pytest.raises(
         ValueError, match=r"Unknown measure of the map 'aera'\. Did you mean 'area'"
     ):
-        map_effects(planted(), ["aera"])
+        map_effects(map_points(planted()), ["aera"])
 
 
 def test_multiply_adds_are_those_of_the_matrix_products() -> None:

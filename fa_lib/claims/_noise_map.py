@@ -7,7 +7,7 @@ no rule judges what they come to.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -181,34 +181,46 @@ def map_points(table: pd.DataFrame) -> list[MapPoint]:
     for values, rows in kept.groupby(POINT, sort=False):
         point = dict(zip(POINT, values, strict=True))
         plain = rows[rows["noise_steps"] == 0]
-        nothing = {"noise_lr": 0.0, "noise_steps": 0}
-        found.append(MapPoint({**point, **nothing}, _run_of(plain)))
+        epochs = np.unique(plain.loc[plain["metric"] == _EPOCHS, "step"])
+        unit, curves = float(epochs[1]), _curves_of(plain)
+        found.append(MapPoint({**point, "noise_lr": 0.0, "noise_steps": 0}, _run(curves, unit, 0)))
         for noise, noisy in rows[rows["noise_steps"] > 0].groupby(NOISE, sort=False):
             where = {**point, **dict(zip(NOISE, noise, strict=True))}
-            found.append(MapPoint(where, _run_of(pd.concat([plain, noisy]))))
+            run = _run({**curves, **_curves_of(noisy)}, unit, int(noise[1]))
+            found.append(MapPoint(where, run))
     return found
 
 
-def _run_of(rows: pd.DataFrame) -> Run:
-    epochs = np.unique(rows.loc[rows["metric"] == _EPOCHS, "step"])
-    curves = {
+Curves = dict[tuple[str, str], pd.DataFrame]
+
+
+def _curves_of(rows: pd.DataFrame) -> Curves:
+    return {
         (str(arm), str(metric)): part.pivot(index="step", columns="seed", values="value")  # noqa: PD010 - it refuses doubles
         for (arm, metric), part in rows.groupby(["arm", "metric"])
     }
-    steps = rows.groupby("arm")[["noise_steps", "step"]].max()
-    noise = {str(arm): int(count) for arm, count in steps["noise_steps"].items()}
+
+
+def _run(curves: Curves, unit: float, noise_steps: int) -> Run:
+    lasts = {
+        arm: int(wide.index[-1]) for (arm, metric), wide in curves.items() if metric == ACCURACY
+    }
+    noise = {arm: noise_steps if arm == "FAN" else 0 for arm in lasts}
     # Plain FA goes on where the others end.
-    end = int(steps["step"].min())
-    return Run("", 0, float(epochs[1]), end, True, noise, curves)
+    return Run("", 0, unit, min(lasts.values()), True, noise, curves)
 
 
 def map_effects(
-    table: pd.DataFrame, measures: Sequence[str], *, arm: str = "FAN", reference: str = "FA"
+    points: Iterable[MapPoint],
+    measures: Sequence[str],
+    *,
+    arm: str = "FAN",
+    reference: str = "FA",
 ) -> pd.DataFrame:
     """What an arm changes at every point that has it and its reference, seed by seed.
 
     Arguments:
-        table: of `fa_lib.run("map", ...)`.
+        points: of `map_points`.
         measures: keys of MAP_MEASURES.
         arm, reference: FA, FAN, Z or BP.
 
@@ -222,7 +234,7 @@ def map_effects(
         ValueError: an unknown measure.
     """
     parts = []
-    for point in map_points(table):
+    for point in points:
         if not {arm, reference} <= set(point.run.arms):
             continue
         if "FAN" not in (arm, reference) and point.where["noise_steps"]:

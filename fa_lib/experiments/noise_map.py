@@ -260,9 +260,7 @@ def run_piece(
     measure: dict[str, Measure | MeasureAt] = {
         "train": _measures.own_training_data(train, rows.to(device), config.seeds),
         "gradient": MeasureAt(early, _measures.gradient_angles(validation)),
-        **{
-            name: MeasureAt({0}, function) for name, function in first.items() if callable(function)
-        },
+        **{name: MeasureAt({0}, function) for name, function in first.items()},
     }
     _, history = learn(
         run.arm,
