@@ -116,5 +116,5 @@ def test_an_unknown_claim_gets_one_line(
 ) -> None:
     assert fa_lib("claims", "--claim", "C33", monkeypatch=monkeypatch) == 1
     error = capsys.readouterr().err
-    assert error.startswith("error: Unknown claim 'C33'. Did you mean 'C3'? Allowed: C1, C10, ")
+    assert error.startswith("error: Unknown claim 'C33'. Did you mean 'C3'? Allowed: C1, C2, ")
     assert error.count("\n") == 1
