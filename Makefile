@@ -59,7 +59,7 @@ lint: .venv/installed-dev  ## check style and types
 	@$(PIP_INSTALL) --no-deps --target .bench biotorch==0.0.16 || \
 		echo "biotorch cannot be installed: the benchmark runs without it."
 
-bench: venv .bench/biotorch  ## measure the speed, side by side with peers (idle machine, 15 minutes)
+bench: venv .bench/biotorch  ## measure the speed, side by side with peers (idle machine, 20 minutes)
 	@$(BIN)/python -m benchmarks.speed
 
 hero: venv  ## redraw the README's figure from the stored result

@@ -35,16 +35,9 @@ def execute(app: Sphinx, env: BuildEnvironment, pages: list[str]) -> None:
     if len(waiting) < 2:
         return
     logger.info("executing %d chapters on %d processors", len(waiting), processors)
-    before = os.environ.get("OMP_NUM_THREADS")
     # As many kernels as processors: more threads in each would be in one another's way.
-    os.environ["OMP_NUM_THREADS"] = "1"
-    try:
-        executor.run_and_cache(filter_uris=paths, timeout=app.config.nb_execution_timeout)
-    finally:
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    executor.run_and_cache(filter_uris=paths, timeout=app.config.nb_execution_timeout)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
