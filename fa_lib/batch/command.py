@@ -125,6 +125,7 @@ def batch(
                 "is done is kept: the same command goes on from there."
             ) from None
         except KeyboardInterrupt:
+            runner.clear(out)  # a worker that was ended while its notebook started left its folder
             text = f"Stopped with {progress.to_go} jobs to go. The same command goes on from there."
             typer.echo(text, err=True)
             raise typer.Exit(130) from None

@@ -51,8 +51,13 @@ def folder(out: Path) -> Iterator[None]:
             raise RuntimeError(text) from None
         except OSError:  # a file system without locks, as some network drives are
             pass
-        shutil.rmtree(out / RUNNING, ignore_errors=True)
+        clear(out)
         yield
+
+
+def clear(out: Path) -> None:
+    """Remove what killed jobs left; a job still at work loses what it has."""
+    shutil.rmtree(out / RUNNING, ignore_errors=True)
 
 
 def run_jobs(
