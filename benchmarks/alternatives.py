@@ -1,4 +1,4 @@
-"""Two things that are said to make training faster, tried: bfloat16 products and torch.compile."""
+"""What is said to make training faster, tried: torch.compile."""
 
 from __future__ import annotations
 
@@ -10,19 +10,9 @@ import torch
 from torch import Tensor
 
 import fa_lib as fa
-from benchmarks import ceilings
 from benchmarks.ceilings import Row
 from benchmarks.peers import BATCH, LR
 from benchmarks.timing import clocked, repeated, repeated_on_gpu
-
-
-def measure_bfloat16(sizes: Sequence[int], device: torch.device, seconds: float) -> Iterator[Row]:
-    """Rows with the seconds of a step's matrix products in both precisions."""
-    networks = 128 if device.type == "cuda" else 1
-    for dtype in (torch.float32, torch.bfloat16):
-        about = {"networks": networks, "precision": str(dtype).removeprefix("torch.")}
-        for row in ceilings.measure_products(sizes, networks, device, seconds, dtype):
-            yield {**row, **about}
 
 
 def functional_step(

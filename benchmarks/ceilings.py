@@ -120,7 +120,6 @@ def _pick(x: Tensor, images: Tensor) -> Part:
 
 def _elementwise(activations: list[Tensor], errors: list[Tensor]) -> Part:
     """Between the products: ReLU and its mask, the error, the gradients of the biases."""
-    on = [torch.empty_like(a, dtype=torch.bool) for a in activations[:-1]]
     labels = torch.zeros_like(activations[-1][..., :1], dtype=torch.int64)
     one = -torch.ones_like(activations[-1][..., :1])
     slopes = [e.sum(-2) for e in errors]
@@ -128,10 +127,9 @@ def _elementwise(activations: list[Tensor], errors: list[Tensor]) -> Part:
     def elementwise() -> None:
         torch.softmax(activations[-1], -1, out=errors[-1])
         errors[-1].scatter_add_(-1, labels, one).div_(BATCH)
-        for activation, error, mask in zip(activations[:-1], errors, on, strict=False):
+        for activation, error in zip(activations[:-1], errors, strict=False):
             activation.relu_()
-            torch.gt(activation, 0, out=mask)
-            error.mul_(mask)
+            torch.ops.aten.threshold_backward.grad_input(error, activation, 0, grad_input=error)
         for error, slope in zip(errors, slopes, strict=True):
             torch.sum(error, -2, out=slope)
 

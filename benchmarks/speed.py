@@ -7,7 +7,7 @@ vmap over all networks, and fa_lib (see `benchmarks/peers.py`), in
 and beside them
 - the parts that no program can leave out, timed in the same turns (`benchmarks/ceilings.py`);
 - memory: what one network more takes;
-- alternatives: bfloat16 matrix products and torch.compile;
+- alternatives: torch.compile (fewer digits have a benchmark of their own, `precision.py`);
 - profile: Figure 3's quick profile from end to end, once and by fa_lib alone.
 
 All methods of a size are timed in turns, and that is repeated, so that what slows the machine down
@@ -21,13 +21,12 @@ root:
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -36,6 +35,7 @@ import torch
 
 import fa_lib as fa
 from benchmarks import alternatives, ceilings, peers, workloads
+from benchmarks.precision import tensor_float
 from fa_lib import results, speed
 from fa_lib._device import resolve_device
 from fa_lib.data import dataset_info
@@ -71,17 +71,6 @@ class Run:
         if what not in self.skipped:
             print(f"{what} is left out: {why}", flush=True)
         self.skipped[what] = why
-
-
-@contextlib.contextmanager
-def tensor_float(allowed: bool) -> Iterator[None]:
-    """Allow TF32 in matrix products on a GPU, or not."""
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = allowed
-    try:
-        yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def train_in_turns(
@@ -144,12 +133,9 @@ def measure_memory(run: Run) -> None:
             run.add([row], workload="memory", sizes="-".join(map(str, sizes)), method=method)
 
 
-def measure_alternatives(run: Run, repeats: int, seconds: float) -> None:
-    """bfloat16 products, and a compiled step."""
+def measure_alternatives(run: Run, seconds: float) -> None:
+    """A compiled step."""
     where = {"workload": "alternatives", "sizes": "-".join(map(str, MIDDLE))}
-    for repeat in range(repeats):
-        rows = alternatives.measure_bfloat16(MIDDLE, run.device, seconds / 4)
-        run.add(rows, repeat=repeat, **where)
     networks = 128 if run.device.type == "cuda" else 10
     try:
         rows = list(alternatives.measure_compile(MIDDLE, networks, run.device, seconds))
@@ -253,7 +239,7 @@ def main() -> None:
     if "memory" in pieces:
         measure_memory(run)
     if "alternatives" in pieces:
-        measure_alternatives(run, chosen.repeats, chosen.seconds)
+        measure_alternatives(run, chosen.seconds)
     if "profile" in pieces:
         measure_profile(run)
     table, seconds = pd.DataFrame(run.rows), time.perf_counter() - began

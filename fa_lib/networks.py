@@ -27,13 +27,13 @@ def he_std(fan_in: int) -> float:
 class _Buffers:
     """What one step writes, kept between steps: making it anew would cost more than some products.
 
-    One entry a layer: activations [N, B, out] (the last are the logits), the error there, and for
-    hidden layers where the unit is on. `minus_one` is [N, B, 1].
+    Activations [N, B, out] of every layer (the last are the logits), the error at every hidden
+    layer and at the logits, and `minus_one` [N, B, 1].
     """
 
     activations: list[Tensor]
     deltas: list[Tensor]
-    on: list[Tensor]
+    error: Tensor
     minus_one: Tensor
 
 
@@ -53,6 +53,10 @@ class MLP:
         bias: whether layers have biases.
         device: "auto" (the GPU when there is one), "cpu", "cuda", or a torch.device.
         dtype: torch.float32, or torch.float64 for reference computations.
+        compute_dtype: torch.bfloat16 makes the matrix products, and what goes in and comes out of
+            them, in bfloat16; weights, the softmax and the optimiser's state stay in `dtype`
+            (mixed precision, Micikevicius et al. 2018; Kalamkar et al. 2019). None for `dtype`.
+            It pays where the processor has units for it, and changes the numbers.
         readout_scale: factor on the initial weights of the last layer; 0 gives a zero readout.
 
     Attributes:
@@ -79,6 +83,7 @@ class MLP:
         bias: bool = True,
         device: str | torch.device = "auto",
         dtype: torch.dtype = torch.float32,
+        compute_dtype: torch.dtype | None = None,
         readout_scale: float = 1.0,
     ) -> None:
         if not isinstance(sizes, Iterable):
@@ -92,6 +97,10 @@ class MLP:
             raise ValueError("The last of sizes is the number of classes and must be at least 2.")
         if dtype not in (torch.float32, torch.float64):
             raise ValueError(f"dtype must be torch.float32 or torch.float64, got {dtype}.")
+        if compute_dtype not in (None, dtype, torch.bfloat16):
+            text = f"compute_dtype must be None, torch.bfloat16 or {dtype}, got {compute_dtype}."
+            raise ValueError(text)
+        self.compute_dtype = compute_dtype or dtype
         self.rule = _checks.choice(rule, RULES, "rule")
         self.seeds = _checks.seed_list(seeds)
         place = resolve_device(device)
@@ -176,7 +185,8 @@ class MLP:
     def activations(self, x: Tensor) -> list[Tensor]:
         """Outputs of every layer [N, B, out], the logits last, as fresh tensors."""
         x = self._checked_inputs(x)
-        return self._forward(x, [None] * (len(self.sizes) - 1))
+        layers = self._forward(x, self._cast(self.weights), [None] * (len(self.sizes) - 1))
+        return [layer.to(self.dtype) for layer in layers]
 
     def backward(self, x: Tensor, y: Tensor) -> Tensor:
         """Fill every parameter's `.grad` with the rule's update direction.
@@ -208,49 +218,58 @@ class MLP:
             The logits [N, B, classes], overwritten by the next call with that batch size.
         """
         buffers = self._buffers_for(x.shape[1])
-        layers = self._forward(x, buffers.activations)
-        deltas = buffers.deltas
-        torch.softmax(layers[-1], dim=-1, out=deltas[-1])
+        x, weights, feedback = x.to(self.compute_dtype), self._cast(self.weights), self.feedback
+        layers = self._forward(x, weights, buffers.activations)
+        logits, error = layers[-1].to(self.dtype), buffers.error
+        torch.softmax(logits, dim=-1, out=error)
         if y.is_floating_point():
-            deltas[-1].sub_(y)
+            error.sub_(y)
         else:
-            deltas[-1].scatter_add_(2, y.unsqueeze(2), buffers.minus_one)
-        deltas[-1].div_(x.shape[1])
+            error.scatter_add_(2, y.unsqueeze(2), buffers.minus_one)
+        error.div_(x.shape[1])
+        deltas = [*buffers.deltas, error.to(self.compute_dtype)]
         carry_back = RULES[self.rule]
-        for layer in reversed(range(len(self.weights))):
-            if layer < len(self.weights) - 1:
+        for layer in reversed(range(len(weights))):
+            if layer < len(weights) - 1:
                 upper = layer + 1
-                carry_back(self.weights[upper], self.feedback[upper], deltas[upper], deltas[layer])
-                torch.gt(layers[layer], 0, out=buffers.on[layer])
-                deltas[layer].mul_(buffers.on[layer])
+                stand_in = feedback[upper].to(self.compute_dtype)
+                carry_back(weights[upper], stand_in, deltas[upper], deltas[layer])
+                _zero_where_off(deltas[layer], layers[layer])
             below = layers[layer - 1] if layer else x
-            torch.bmm(deltas[layer].mT, below, out=_gradient(self.weights[layer]))
+            _product(deltas[layer].mT, below, _gradient(self.weights[layer]))
             if self.biases:
-                torch.sum(deltas[layer], 1, out=_gradient(self.biases[layer]))
-        return layers[-1]
+                torch.sum(deltas[layer], 1, dtype=self.dtype, out=_gradient(self.biases[layer]))
+        return logits
 
-    def _forward(self, x: Tensor, out: Sequence[Tensor | None]) -> list[Tensor]:
-        layers: list[Tensor] = []
-        for layer, weight in enumerate(self.weights):
-            below = layers[-1] if layers else x
-            if self.biases:
-                bias = self.biases[layer].unsqueeze(1)
-                layers.append(torch.baddbmm(bias, below, weight.mT, out=out[layer]))
+    def _cast(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """In the type of the matrix products: themselves where that is their own."""
+        return [tensor.to(self.compute_dtype) for tensor in tensors]
+
+    def _forward(
+        self, x: Tensor, weights: Sequence[Tensor], out: Sequence[Tensor | None]
+    ) -> list[Tensor]:
+        layers: list[Tensor] = [x.to(self.compute_dtype)]
+        biases = [bias.unsqueeze(1) for bias in self._cast(self.biases)]
+        for layer, weight in enumerate(weights):
+            if biases:
+                z = torch.baddbmm(biases[layer], layers[-1], weight.mT, out=out[layer])
             else:
-                layers.append(torch.bmm(below, weight.mT, out=out[layer]))
-            if layer < len(self.weights) - 1:
-                layers[-1].relu_()
-        return layers
+                z = torch.bmm(layers[-1], weight.mT, out=out[layer])
+            layers.append(z.relu_() if layer < len(weights) - 1 else z)
+        return layers[1:]
 
     def _buffers_for(self, batch: int) -> _Buffers:
         if batch not in self._buffers:
             shapes = [(len(self), batch, out) for out in self.sizes[1:]]
-            activations = [self.weights[0].new_empty(shape) for shape in shapes]
+            activations = [
+                torch.empty(shape, dtype=self.compute_dtype, device=self.device) for shape in shapes
+            ]
+            error = torch.empty_like(activations[-1], dtype=self.dtype)
             self._buffers[batch] = _Buffers(
                 activations=activations,
-                deltas=[torch.empty_like(a) for a in activations],
-                on=[torch.empty_like(a, dtype=torch.bool) for a in activations[:-1]],
-                minus_one=activations[0].new_full((), -1.0).expand(len(self), batch, 1),
+                deltas=[torch.empty_like(a) for a in activations[:-1]],
+                error=error,
+                minus_one=error.new_full((), -1.0).expand(len(self), batch, 1),
             )
         return self._buffers[batch]
 
@@ -293,6 +312,19 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     if y.is_floating_point():
         return -(y * log_p).sum(dim=2).mean(dim=1)
     return -log_p.gather(2, y.unsqueeze(2)).squeeze(2).mean(dim=1)
+
+
+def _zero_where_off(delta: Tensor, activation: Tensor) -> None:
+    """The error below a ReLU, in place: nothing passes a unit that is off."""
+    torch.ops.aten.threshold_backward.grad_input(delta, activation, 0, grad_input=delta)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor) -> None:
+    """Matrix products, converted where `out` is of another type."""
+    if out.dtype == a.dtype:
+        torch.bmm(a, b, out=out)
+    else:
+        out.copy_(torch.bmm(a, b))
 
 
 def _gradient(parameter: Tensor) -> Tensor:

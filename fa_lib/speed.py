@@ -14,11 +14,14 @@ import numpy as np
 import pandas as pd
 
 from fa_lib import results
+from fa_lib.claims._statistics import mean_interval
 from fa_lib.results import Result
 
 __all__ = [
     "METHODS",
     "bounds",
+    "effect_of_precision",
+    "gain_of_precision",
     "in_words",
     "memory_of_training",
     "parts_of_step",
@@ -45,7 +48,8 @@ def stored(name: str = "cpu") -> Result | None:
     """The stored measurement: the full one, else the quick one, else None.
 
     Arguments:
-        name: "cpu" or "cuda"; or "steps", what each change of the engine brought.
+        name: "cpu" or "cuda"; "precision" or "precision-cuda", what fewer digits bring and do; or
+            "steps", what each change of the engine brought.
     """
     return results.load("speed", name, None) or results.load("speed", f"{name}-quick", None)
 
@@ -174,3 +178,61 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
         columns[f"% of {bound} bound"] = mine.assign(value=100 * mine["value"])
     words = {name: rows.groupby(keys)["value"].agg(in_words) for name, rows in columns.items()}
     return pd.DataFrame(words).fillna("").reset_index()
+
+
+# -- Fewer digits ----------------------------------------------------------------------------------
+
+
+def gain_of_precision(table: pd.DataFrame) -> pd.DataFrame:
+    """How many times as fast as in float32, each repeat against itself.
+
+    Arguments:
+        table: of `stored("precision")`.
+
+    Returns:
+        Columns quantity ("network-steps" of noise training, or the "products" of a step alone),
+        sizes, precision (all but float32), repeat, value.
+    """
+    rows = table[table["quantity"].isin(["network-steps", "products"])]
+    keys = ["quantity", "sizes", "repeat"]
+    exact = rows.loc[rows["precision"] == "float32", [*keys, "value"]]
+    other = rows[rows["precision"] != "float32"]
+    pairs = other.merge(exact, on=keys, suffixes=("", "_exact"))
+    ratio = pairs["value"] / pairs["value_exact"]
+    pairs["value"] = ratio.where(pairs["quantity"] == "network-steps", 1 / ratio)  # a rate, a time
+    return pairs[["quantity", "sizes", "precision", "repeat", "value"]]
+
+
+def effect_of_precision(table: pd.DataFrame) -> pd.DataFrame:
+    """What becomes of the claims' numbers, each seed against itself in float32.
+
+    Arguments:
+        table: of `stored("precision")`.
+
+    Returns:
+        Columns quantity, unit, precision (all but float32), n (seeds), in float32, value (means),
+        difference (mean) with its 95 % interval, low and high.
+    """
+    rows = table[table["seed"].notna()]
+    found = []
+    for (quantity, unit), part in rows.groupby(["quantity", "unit"], sort=False):
+        wide = part.pivot(index="seed", columns="precision", values="value")  # noqa: PD010 - it refuses doubles
+        for precision in dict.fromkeys(part["precision"]):
+            if precision == "float32":
+                continue
+            exact, other = wide["float32"], wide[precision]
+            difference, low, high = mean_interval(other - exact)
+            found.append(
+                {
+                    "quantity": quantity,
+                    "unit": unit,
+                    "precision": precision,
+                    "n": len(wide),
+                    "in float32": exact.mean(),
+                    "value": other.mean(),
+                    "difference": difference,
+                    "low": low,
+                    "high": high,
+                }
+            )
+    return pd.DataFrame(found)

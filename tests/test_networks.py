@@ -223,6 +223,11 @@ CONSTRUCTION = [
     pytest.param({"device": "cuda"}, RuntimeError, "Device 'cuda' is not there", marks=NO_GPU),
     ({"device": "cuda:99"}, RuntimeError, "Use device='auto' or 'cpu'."),
     ({"dtype": torch.float16}, ValueError, "dtype must be torch.float32 or torch.float64"),
+    (
+        {"compute_dtype": torch.float16},
+        ValueError,
+        "compute_dtype must be None, torch.bfloat16 or torch.float32, got torch.float16.",
+    ),
     ({"readout_scale": math.nan}, ValueError, "readout_scale must be finite, got nan."),
     ({"readout_scale": "big"}, TypeError, "readout_scale must be a number, got 'big'."),
 ]

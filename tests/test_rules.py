@@ -118,6 +118,60 @@ def test_float32_agrees_with_float64(rule: str) -> None:
         assert (p.grad.double() - q.grad).abs().max() < 1e-5 * q.grad.abs().max()
 
 
+def rounded(t: Tensor) -> Tensor:
+    return t.bfloat16().double()
+
+
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no-bias"])
+def test_bfloat16_logits_are_those_of_rounded_operands(bias: bool) -> None:
+    net = MLP([30, 20, 15, 4], rule="fa", seeds=SEEDS, compute_dtype=torch.bfloat16, bias=bias)
+    for b in net.biases:
+        b.normal_(generator=torch.Generator().manual_seed(1))
+    x = torch.randn(9, 30, generator=torch.Generator().manual_seed(0))
+    logits = net(x)
+    assert logits.dtype == torch.float32
+    for i in range(len(net)):
+        hidden = rounded(x)
+        for layer, weight in enumerate(net.weights):
+            hidden = hidden @ rounded(weight[i]).T
+            hidden += rounded(net.biases[layer][i]) if bias else 0
+            hidden = rounded(hidden.relu() if layer < 2 else hidden)
+        # A last digit of bfloat16, which another order of sums may turn, is 2^-8 of the number.
+        torch.testing.assert_close(logits[i].double(), hidden, rtol=2**-7, atol=2**-7)
+
+
+@pytest.mark.parametrize("rule", ["bp", "fa"])
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_bfloat16_gradients_are_float32_to_its_digits(rule: str, depth: int) -> None:
+    sizes = {1: [784, 10], 2: [784, 64, 10], 3: [784, 64, 32, 10]}[depth]
+    x = torch.rand(61, 784, generator=torch.Generator().manual_seed(0))
+    y = torch.randint(0, 10, (61,), generator=torch.Generator().manual_seed(0))
+    mixed, double = (
+        MLP(sizes, rule=rule, seeds=[0, 1], device="cpu", **how)
+        for how in ({"compute_dtype": torch.bfloat16}, {"dtype": torch.float64})
+    )
+    mixed.backward(x, y)
+    double.backward(x, y)
+    for p, q in zip(mixed.parameters(), double.parameters(), strict=True):
+        assert p.dtype == p.grad.dtype == torch.float32
+        error = (p.grad.double() - q.grad).norm() / q.grad.norm()
+        # A handful of roundings, each off by up to 2^-9 of a number (in float32 2^-25), and with
+        # them a unit in a hundred or so, near its threshold, on the other side of it.
+        assert 2**-12 < error < 2**-5
+
+
+def test_bfloat16_networks_do_not_depend_on_their_neighbours() -> None:
+    many = MLP([50, 20, 4], rule="fa", seeds=SEEDS, device="cpu", compute_dtype=torch.bfloat16)
+    x = torch.randn(9, 50, generator=torch.Generator().manual_seed(0))
+    y = torch.arange(9) % 4
+    many.backward(x, y)
+    for i, seed in enumerate(SEEDS):
+        one = MLP([50, 20, 4], rule="fa", seeds=[seed], device="cpu", compute_dtype=torch.bfloat16)
+        one.backward(x, y)
+        for p, q in zip(one.parameters(), many.parameters(), strict=True):
+            torch.testing.assert_close(p.grad[0], q.grad[i], rtol=2**-6, atol=1e-4)
+
+
 def test_gradients_of_a_batch_with_other_sizes_in_between() -> None:
     """The step's buffers, one set for each batch size, do not leak from one batch to another."""
     net, fresh = (
