@@ -143,7 +143,7 @@ def effect(
         )
         accuracy = 100 * history["test_accuracy"]  # a row for each epoch, a column for each seed
         area[arm] = torch.from_numpy(fa.area_under_curve(accuracy.index, accuracy.to_numpy()))
-        last[arm] = torch.from_numpy(accuracy.iloc[-1].to_numpy())
+        last[arm] = torch.tensor(accuracy.iloc[-1].to_list(), dtype=torch.float64)
     found["gain in the area under the accuracy curve (C5)", "points"] = area["FAN"] - area["FA"]
     after = f"gain in test accuracy after {epochs} epochs (C6)"
     found[after, "points"] = last["FAN"] - last["FA"]
