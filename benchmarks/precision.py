@@ -96,7 +96,7 @@ def measure_speed(
 
 
 def measure_effect(
-    device: torch.device, noise_steps: int = NOISE_STEPS, epochs: int = EPOCHS
+    device: torch.device, noise_steps: int, epochs: int
 ) -> Iterator[dict[str, object]]:
     """What the main claims rest on, for every seed."""
     for precision in precisions(device):
@@ -163,7 +163,9 @@ def main() -> None:
     speed = pd.DataFrame(measure_speed(device, NETWORKS[device.type], REPEATS, SECONDS))
     cases = speed.groupby(["quantity", "sizes", "precision"], sort=False)
     print(cases["value"].agg(["median", "min", "max"]))
-    table = pd.concat([speed, pd.DataFrame(measure_effect(device))], ignore_index=True)
+    table = pd.concat(
+        [speed, pd.DataFrame(measure_effect(device, NOISE_STEPS, EPOCHS))], ignore_index=True
+    )
     config = {
         "repeats": REPEATS,
         "seconds": SECONDS,

@@ -11,7 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import fa_lib as fa
-from benchmarks import alternatives, ceilings, peers, steps, timing, workloads
+from benchmarks import alternatives, ceilings, peers, precision, steps, timing, workloads
 from benchmarks import speed as run_speed
 from fa_lib import results, speed
 from fa_lib._batches import DataBatches
@@ -228,6 +228,44 @@ def test_a_small_benchmark_from_end_to_end(
     expected = (("noise", "12-9-4"), ("noise", "12-9-7-4"), ("epoch", "784-8-10"))
     assert cases == {(*case, n) for case in expected for n in (1, 3)}
     assert (shown != "").all(axis=None)
+
+
+def test_precisions_from_end_to_end(monkeypatch: pytest.MonkeyPatch, results_root: Path):
+    for name, value in {
+        "NOISE_SIZES": ((12, 9, 4),),
+        "SIZES": (784, 16, 10),
+        "SEEDS": (3, 5, 8),
+        "REPEATS": 2,
+        "SECONDS": 0.02,
+        "NOISE_STEPS": 20,
+        "EPOCHS": 2,
+    }.items():
+        monkeypatch.setattr(precision, name, value)
+    monkeypatch.setattr("sys.argv", ["precision"])
+    precision.main()
+    stored = speed.stored("precision")
+    assert len(speed.gain_of_precision(stored.table)) == 2 * 2  # two quantities, two repeats
+    effect = speed.effect_of_precision(stored.table).set_index("quantity")
+    assert set(effect["n"]) == {3}
+    assert (
+        effect["in float32"] != effect["value"]
+    ).any()  # what bfloat16 computes is not float32's
+    # The same, by hand.
+    net = fa.MLP([784, 16, 10], rule="fa", seeds=[3, 5, 8], device="cpu")
+    data = fa.load_dataset("mnist5k")
+    arms = []
+    for noise_steps in (0, 20):
+        arm = copy.deepcopy(net)
+        fa.pretrain(arm, steps=noise_steps, lr=1e-4, progress=False)
+        if noise_steps:
+            angle = fa.alignment_angle(arm.weights[-1], arm.feedback[-1])
+        fa.fit(arm, data.train, epochs=2, lr=1e-4, progress=False)
+        arms.append(fa.evaluate(arm, data.test)[1])
+    gain = 100 * (arms[1] - arms[0]).mean()
+    row = effect.loc["gain in test accuracy after 2 epochs (C6)"]
+    assert row["in float32"] == pytest.approx(gain)
+    row = effect.loc["alignment angle of the readout (C2)"]
+    assert row["in float32"] == pytest.approx(angle.mean())
 
 
 def test_a_part_of_the_benchmark_is_not_stored(monkeypatch: pytest.MonkeyPatch, results_root: Path):

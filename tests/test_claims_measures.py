@@ -29,6 +29,7 @@ from fa_lib.claims import (
     judge,
     runs,
 )
+from fa_lib.claims._curves import by_step
 
 ACCURACY, ANGLE = "test_accuracy", "centered_alignment_angle_w2"
 GAIN = 5000 / UNIT / 20  # noise steps over steps of the curve
@@ -44,6 +45,18 @@ def mean_of(frame: pd.DataFrame, measure: str, **where: object) -> float:
 def only(frame: pd.DataFrame, measure: str) -> pd.Series:
     (row,) = frame[frame["measure"] == measure].to_dict("records")
     return pd.Series(row)
+
+
+def test_the_wide_table_is_that_of_pandas() -> None:
+    rows = data()
+    rows = rows[(rows["panel"] == "data") & (rows["metric"] == ACCURACY) & (rows["arm"] == "FA")]
+    rows = rows[(rows["setting"] == rows["setting"].iloc[0]) & (rows["n"] == rows["n"].iloc[0])]
+    rows = rows.sample(frac=0.9, random_state=0)  # in no order, and with holes
+    wide = rows.pivot(index="step", columns="seed", values="value")  # noqa: PD010 - what is tested
+    assert wide.isna().any(axis=None)
+    pd.testing.assert_frame_equal(by_step(rows), wide, check_exact=True)
+    with pytest.raises(ValueError, match="two values for one step and seed"):
+        by_step(pd.concat([rows, rows.tail(1)]))
 
 
 def test_area_and_steps_of_a_straight_line() -> None:

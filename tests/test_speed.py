@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 import speed_tables
+from scipy import stats
 
 import fa_lib as fa
 from fa_lib import results, speed
@@ -24,6 +25,32 @@ def test_of_several_numbers_of_threads_the_better_median_counts(table):
     assert set(loop["threads"]) == {1}  # two threads were faster once, and slower twice
     assert len(loop) == speed_tables.REPEATS
     assert medians(loop, "networks") == {1: pytest.approx(400 / 1.1)}
+
+
+def test_fewer_digits_are_compared_with_float32_repeat_by_repeat_and_seed_by_seed():
+    rows = []
+    for repeat, slow in enumerate((1.0, 1.5, 4.0)):
+        for precision, rate, seconds in (("float32", 300, 0.002), ("bfloat16", 450, 0.0005)):
+            where = {"sizes": "784-512-10", "precision": precision, "repeat": repeat}
+            rows.append({**where, "quantity": "network-steps", "unit": "1/s", "value": rate / slow})
+            rows.append({**where, "quantity": "products", "unit": "s", "value": seconds * slow})
+    exact, other = [70.0, 80.0, 75.0], [71.0, 80.5, 75.0]
+    for precision, values in (("float32", exact), ("bfloat16", other)):
+        for seed, value in enumerate(values):
+            where = {"precision": precision, "seed": seed, "repeat": 0}
+            rows.append({**where, "quantity": "angle", "unit": "degrees", "value": value})
+    table = pd.DataFrame(rows)
+    gains = speed.gain_of_precision(table)
+    for quantity, factor in (("network-steps", 1.5), ("products", 4.0)):
+        values = gains.loc[gains["quantity"] == quantity, "value"]
+        assert values.to_numpy() == pytest.approx([factor] * 3)
+    (effect,) = speed.effect_of_precision(table).to_dict("records")
+    test = stats.ttest_rel(other, exact)
+    interval = test.confidence_interval(0.95)
+    assert effect["difference"] == pytest.approx(0.5)
+    assert (effect["low"], effect["high"]) == pytest.approx((interval.low, interval.high))
+    assert (effect["in float32"], effect["value"]) == pytest.approx((75, 75.5))
+    assert (effect["precision"], effect["n"], effect["unit"]) == ("bfloat16", 3, "degrees")
 
 
 def test_ratios_compare_each_repeat_with_itself(table):

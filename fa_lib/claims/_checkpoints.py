@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from fa_lib.claims._curves import Run, at_checkpoint, checkpoints
+from fa_lib.claims._curves import Run, at_checkpoint, by_step, checkpoints
 from fa_lib.claims._judgement import CONTROLS, Part, summarise
 from fa_lib.claims._measures import PATIENCE, Detail, detail
 from fa_lib.claims._statistics import bootstrap_interval, share_interval
@@ -45,7 +45,7 @@ def checkpoint_values(
     for (case, setting, n), own in rows.groupby([by, "setting", "n"], sort=False):
         unit, end = float(own["epoch_steps"].iloc[0]), int(own["step"].max())
         curves = {
-            (str(arm), str(metric)): part.pivot(index="step", columns="seed", values="value")  # noqa: PD010 - it refuses doubles
+            (str(arm), str(metric)): by_step(part)
             for (arm, metric), part in own.groupby(["arm", "metric"], sort=False)
         }
         noise = dict.fromkeys(map(str, own["arm"].unique()), 0)

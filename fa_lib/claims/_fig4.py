@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from fa_lib.claims._curves import LOSS, Run, judged, last, relative_fall, runs
+from fa_lib.claims._curves import LOSS, Run, by_step, judged, last, relative_fall, runs
 from fa_lib.claims._judgement import (
     Judgement,
     Part,
@@ -57,7 +57,7 @@ def _noise_training(claim: Claim, table: pd.DataFrame) -> list[tuple[str, pd.Dat
 def _ends(rows: pd.DataFrame, arm: str, metric: str) -> tuple[pd.Series, pd.Series]:
     """A metric by seed, before the first and after the last noise step."""
     kept = rows[(rows["arm"] == arm) & (rows["metric"] == metric)]
-    wide = kept.pivot(index="step", columns="seed", values="value")  # noqa: PD010
+    wide = by_step(kept)
     if wide.empty:
         return pd.Series(dtype=float), pd.Series(dtype=float)
     return wide.iloc[0], wide.iloc[-1]

@@ -7,7 +7,7 @@ from functools import partial
 
 import pandas as pd
 
-from fa_lib.claims._curves import Run, judged, last, where_both_come_to
+from fa_lib.claims._curves import Run, by_step, judged, last, where_both_come_to
 from fa_lib.claims._judgement import Judgement, judgement, specific_to_noise, summarise
 from fa_lib.claims._measures import Detail, Measure, Pair, comparisons, needed, on_curve, parts
 from fa_lib.experiments._moved import IDENTITY
@@ -36,19 +36,19 @@ def runs(table: pd.DataFrame, metrics: Iterable[str]) -> list[Run]:
         names = dict(zip(others, ELSEWHERE, strict=False)) | {CLEAN: CLEAN}
         curves = {}
         for arm, own in rows.groupby("arm"):
-            by_set = {name: 100 * _wide(own, name) for name in own["test_set"].unique()}
-            for name, wide in by_set.items():
-                # An area for a transformation, the one column there is for a data set.
+            for name in own["test_set"].unique():
                 metric = names.get(name, name)
                 if metric not in wanted:
                     continue
+                # An area for a transformation, the one column there is for a data set.
+                wide = 100 * _wide(own, name)
                 if name in IDENTITY:
-                    wide[IDENTITY[name]] = by_set[CLEAN][0.0]
+                    wide[IDENTITY[name]] = 100 * _wide(own, CLEAN)[0.0]
                     wide = wide.sort_index(axis="columns")
                     height = area_under_curve(wide.columns, wide.to_numpy().T)
-                    curves[str(arm), metric] = _by_seed(pd.Series(height, wide.index))
+                    curves[str(arm), metric] = _by_step(pd.Series(height, wide.index))
                 else:
-                    curves[str(arm), metric] = _by_seed(wide[0.0])
+                    curves[str(arm), metric] = _by_step(wide[0.0])
         before = rows.groupby("arm", sort=False)["noise_steps"].max()
         noise = {str(arm): int(steps) for arm, steps in before.items()}
         n, end = int(rows["n"].iloc[0]), int(rows["step"].max())
@@ -62,10 +62,8 @@ def _wide(rows: pd.DataFrame, test_set: str) -> pd.DataFrame:
     return own.pivot(index=["step", "seed"], columns="amount", values="value")  # noqa: PD010 - it refuses doubles
 
 
-def _by_seed(values: pd.Series) -> pd.DataFrame:
-    """Values by (step, seed) as a row for each step, a column for each seed."""
-    rows = values.rename("value").reset_index()
-    return rows.pivot_table(index="step", columns="seed", values="value")
+def _by_step(values: pd.Series) -> pd.DataFrame:
+    return by_step(values.rename("value").reset_index())
 
 
 def _at_equal_accuracy(metric: str) -> Callable[[Run, str, str], Pair]:

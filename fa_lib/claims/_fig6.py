@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from fa_lib.claims._curves import LOSS, Run, judged, log_losses, where_both_come_to
+from fa_lib.claims._curves import LOSS, Run, by_step, judged, log_losses, where_both_come_to
 from fa_lib.claims._judgement import Judgement, judge_parts, specific_to_noise, summarise
 from fa_lib.claims._measures import (
     Detail,
@@ -46,12 +46,12 @@ def runs(table: pd.DataFrame, metrics: Iterable[str]) -> list[Run]:
         curves: dict[tuple[str, str], pd.DataFrame] = {}
         for (arm, optimizer, metric), part in rows.groupby(["arm", "optimizer", "metric"]):
             if metric == "test_loss" and (name := f"{optimizer}/{META_LOSS}") in wanted:
-                curves[str(arm), name] = _by_seed(part, "sum")
+                curves[str(arm), name] = _over_tasks(part, "sum")
             if metric == "test_accuracy" and (name := f"{optimizer}/{META_ACCURACY}") in wanted:
-                curves[str(arm), name] = 100 * _by_seed(part, "mean")
+                curves[str(arm), name] = 100 * _over_tasks(part, "mean")
             for task, own in part.groupby("task"):
                 if (name := f"{optimizer}/{task}/{metric}") in wanted:
-                    curves[str(arm), name] = _by_seed(own)
+                    curves[str(arm), name] = by_step(own)
         before = rows.groupby("arm", sort=False)["noise_steps"].max()
         noise = {str(arm): int(steps) for arm, steps in before.items()}
         n, end = int(rows["n"].iloc[0]), int(rows["step"].max())
@@ -59,9 +59,9 @@ def runs(table: pd.DataFrame, metrics: Iterable[str]) -> list[Run]:
     return found
 
 
-def _by_seed(rows: pd.DataFrame, over_tasks: Literal["sum", "mean"] = "sum") -> pd.DataFrame:
-    """Values as a row for each step, a column for each seed; of several tasks the sum or mean."""
-    return rows.pivot_table(index="step", columns="seed", values="value", aggfunc=over_tasks)
+def _over_tasks(rows: pd.DataFrame, how: Literal["sum", "mean"]) -> pd.DataFrame:
+    """The tasks' sum or mean as a row for each step, a column for each seed."""
+    return rows.pivot_table(index="step", columns="seed", values="value", aggfunc=how)
 
 
 def _after(k: int) -> Callable[[Run, pd.DataFrame], pd.Series]:

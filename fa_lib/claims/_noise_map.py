@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from fa_lib._checks import choice
-from fa_lib.claims._curves import Run
+from fa_lib.claims._curves import Run, by_step
 from fa_lib.claims._fig2 import C4
 from fa_lib.claims._fig3 import C5, C7, THRESHOLDS
 from fa_lib.claims._fig4 import C12
@@ -196,7 +196,7 @@ Curves = dict[tuple[str, str], pd.DataFrame]
 
 def _curves_of(rows: pd.DataFrame) -> Curves:
     return {
-        (str(arm), str(metric)): part.pivot(index="step", columns="seed", values="value")  # noqa: PD010 - it refuses doubles
+        (str(arm), str(metric)): by_step(part)
         for (arm, metric), part in rows.groupby(["arm", "metric"])
     }
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 from torch import Tensor
 
 from fa_lib.experiments._measures import centered_readout
@@ -54,6 +53,8 @@ def in_the_plane(
         (`step`) of each arm, and for arm "B" at step 0; for arm "" explained_variance of component
         1 and 2 (`step`), as a share of 1.
     """
+    from sklearn.decomposition import PCA  # which takes as long to import as pandas, for this alone
+
     rows = []
     for seed, target in feedback.items():
         spaced = {arm: equally_spaced(np.stack(s.points[seed])) for arm, s in paths.items()}
