@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from fa_lib import results
-from fa_lib.claims._statistics import mean_interval
+from fa_lib.claims import mean_interval
 from fa_lib.results import Result
 
 __all__ = [
