@@ -64,12 +64,13 @@ class MLP:
         biases: L tensors [N, out]; empty when bias=False.
         feedback: L tensors [N, out, in]; feedback[l] stands in for weights[l]; feedback[0] is
             unused, as no error goes below the first layer.
+        compute_dtype: type of the matrix products.
         noise_steps: how many steps of random noise training the networks have had; training a
             view counts in the view alone.
 
     Raises:
         ValueError: fewer than two layer sizes, a width below 1, an unknown rule or device, no or
-            duplicate seeds, a readout scale that is not finite.
+            duplicate seeds, another dtype, a readout scale that is not finite.
         TypeError: sizes, seeds or a scale of another type.
         RuntimeError: a CUDA device that is not there.
     """
@@ -218,7 +219,7 @@ class MLP:
             The logits [N, B, classes], overwritten by the next call with that batch size.
         """
         buffers = self._buffers_for(x.shape[1])
-        x, weights, feedback = x.to(self.compute_dtype), self._cast(self.weights), self.feedback
+        x, weights = x.to(self.compute_dtype), self._cast(self.weights)
         layers = self._forward(x, weights, buffers.activations)
         logits, error = layers[-1].to(self.dtype), buffers.error
         torch.softmax(logits, dim=-1, out=error)
@@ -232,8 +233,8 @@ class MLP:
         for layer in reversed(range(len(weights))):
             if layer < len(weights) - 1:
                 upper = layer + 1
-                stand_in = feedback[upper].to(self.compute_dtype)
-                carry_back(weights[upper], stand_in, deltas[upper], deltas[layer])
+                feedback = self.feedback[upper].to(self.compute_dtype)
+                carry_back(weights[upper], feedback, deltas[upper], deltas[layer])
                 _zero_where_off(deltas[layer], layers[layer])
             below = layers[layer - 1] if layer else x
             _product(deltas[layer].mT, below, _gradient(self.weights[layer]))
