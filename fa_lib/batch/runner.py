@@ -95,7 +95,9 @@ def run_jobs(
                 submit(job, attempt + 1)
             else:
                 progress.ended(job, record)
-    except OSError as error:  # what Dask raises when it asks a scheduler that has just gone
+    except (OutputError, SchedulerGone):
+        raise
+    except (OSError, RuntimeError) as error:  # Dask's and asyncio's, of a scheduler that just went
         raise SchedulerGone from error
     finally:
         if waiting:
