@@ -43,9 +43,9 @@ GRADIENT_UNITS = (
 class Config:
     """Settings of the comparison over depth.
 
-    The paper profile was cut to about 45 minutes of two idle cores: 10 seeds, at most 30 epochs
-    with records every second one, setting T's rates chosen by two seeds and 10 epochs, and two
-    factors on FA's readout. All four rates are offered; no arm and no setting was left out.
+    The paper profile was cut for computing time: 10 seeds, at most 30 epochs with records every
+    second one, setting T's rates chosen by two seeds and 10 epochs, and two factors on FA's
+    readout. All four rates are offered; no arm and no setting was left out.
 
     Fields:
         seeds: a network each, in every arm, at every depth.
