@@ -175,7 +175,9 @@ def _over_pieces(circumstances: Sequence[dict[str, Any]]) -> dict[str, str | Non
     """What may differ between pieces without their numbers differing: every value there was."""
     merged: dict[str, str | None] = {}
     for key in ("code", "torch", "python", "device", "rules"):
-        values = dict.fromkeys(c[key] for c in circumstances if c[key] is not None)
+        said = [c[key] for c in circumstances if c[key] is not None]
+        # A piece of a gathered result may itself name several.
+        values = dict.fromkeys(value for text in said for value in text.split(" and "))
         merged[key] = " and ".join(values) or None
     return merged
 
