@@ -44,6 +44,9 @@ CUT_OFF = """[...document.querySelectorAll('.bd-article')].flatMap(article =>
             box.getBoundingClientRect().right > article.getBoundingClientRect().right + 1)
         .map(box => box.outerHTML.slice(0, 100)))"""
 
+# No colour is on its way to another one.
+AT_REST = "document.getAnimations().every(a => a.playState !== 'running')"
+
 
 @dataclass
 class Seen:
@@ -115,7 +118,7 @@ def look_at(browser: Any, site: str, path: str) -> Seen:
             resize(page, width)
             page.emulate_media(color_scheme=mode)
             page.wait_for_function(f"document.documentElement.dataset.theme === '{mode}'")
-            page.wait_for_timeout(100)
+            page.wait_for_function(AT_REST)  # buttons fade from one mode's colours to the other's
             seen.violations += [
                 f"{mode}, {width} px: {rule['id']} ({node['target']}: {node['html'][:100]})"
                 for rule in Axe().run(page).response["violations"]
