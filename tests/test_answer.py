@@ -18,10 +18,10 @@ def fa_answer(monkeypatch: pytest.MonkeyPatch):
     return importlib.import_module("fa_answer")
 
 
-def verdict(claim: str, **settings: tuple[float, str]) -> Verdict:
+def verdict(claim: str, size: str = "n = 700", **settings: tuple[float, str]) -> Verdict:
     """Effects and verdicts by setting, with intervals of one unit to either side."""
     rows = [
-        Judgement(f"{setting}, n = 700", 9, effect, effect - 1, effect + 1, 0.0, outcome, "")
+        Judgement(f"{setting}, {size}", 9, effect, effect - 1, effect + 1, 0.0, outcome, "")
         for setting, (effect, outcome) in settings.items()
     ]
     return Verdict(CLAIMS[claim], "in part", tuple(rows))
@@ -34,10 +34,11 @@ def test_gains_and_counts_are_those_of_the_verdicts(fa_answer):
         verdict("C5", F=(6.25, "PASS"), T=(0.5, "FAIL")),
         verdict("C6", F=(2, "IN PART"), T=(-3, "OPEN")),
         verdict("C7", F=(0.1, "OPEN")),
+        verdict("C18", "3 layers", F=(1.5, "PASS"), T=(0.5, "OPEN")),
     ]
     words = fa_answer.in_words(curves, verdicts)
     assert words.startswith(
         "On 700 images, noise training gains 6.2 [5.2, 7.2] points of area under the curve in F "
         "and 0.5 [-0.5, 1.5] in T, and 2 [1, 3] of accuracy at the end in F and -3 [-4, -2] in T. "
     )
-    assert words.endswith("by setting: 2 of 3 in F, n = 700, none of 2 in T, n = 700.")
+    assert words.endswith("large enough to count: 3 of 4 in F, none of 3 in T.")

@@ -85,7 +85,7 @@ def halves(verdicts: list[Verdict]) -> list[list[Verdict]]:
 
 
 def in_words(curves: Sequence[Run], verdicts: Sequence[Verdict]) -> str:
-    """What was gained in speed and at the end, and how many effects count with a fixed and with a tuned rate."""
+    """What was gained in speed and at the end, and how many effects count, in F and in T."""
     gains = []
     for claim, what in (
         ("C5", " points of area under the curve"),
@@ -99,7 +99,7 @@ def in_words(curves: Sequence[Run], verdicts: Sequence[Verdict]) -> str:
         gains.append(" and ".join(found))
     judged_in: dict[str, list[bool]] = {}
     for verdict in plotting.about_data(verdicts):
-        for row in verdict.settings:
+        for row in verdict.settings:  # F or T, whatever else a setting names
             judged_in.setdefault(row.setting[0], []).append(row.verdict in ("PASS", "IN PART"))
     counts = [
         f"{sum(counted) or 'none'} of {len(counted)} in {setting}"
@@ -107,7 +107,7 @@ def in_words(curves: Sequence[Run], verdicts: Sequence[Verdict]) -> str:
     ]
     return (
         f"On {curves[0].n:,} images, noise training gains {', and '.join(gains)}. Effects large "
-        f"enough to count, by setting: {', '.join(counts)}."
+        f"enough to count: {', '.join(counts)}."
     )
 
 
