@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from fa_lib import results
 from fa_lib.experiments import gather, run
 from fa_lib.experiments.sweep import PROFILES, Config
 from fa_lib.results import BadResult
@@ -38,6 +39,24 @@ def test_gathered_pieces_are_the_numbers_of_one_run(
         0: {"min": 0, "max": SMOKE.total_steps},
         50: {"min": 50, "max": SMOKE.total_steps},
     }
+
+
+def test_every_code_that_had_a_part_is_named_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As is one of a part that was itself resumed after an edit, and so names two."""
+    points = [(lr, noise) for lr in SMOKE.lrs for noise in SMOKE.noise_steps]
+    codes = ["0+a and 0+b", *["0+b"] * (len(points) - 1)]
+    own = results.circumstances
+    for (lr, noise), code in zip(points, codes, strict=True):
+        monkeypatch.setattr(
+            results, "circumstances", lambda device, code=code: own(device) | {"code": code}
+        )
+        monkeypatch.setenv("FA_RESULTS_ROOT", str(tmp_path / f"jobs/{lr}-{noise}/results"))
+        run("sweep", "smoke", "cpu", lrs=(lr,), noise_steps=(noise,))
+    monkeypatch.setenv("FA_RESULTS_ROOT", str(tmp_path / "results"))
+    gathered = gather("sweep", "smoke", tmp_path / "jobs")
+    assert gathered.provenance["code"] == "0+a and 0+b"
 
 
 @pytest.mark.parametrize(
