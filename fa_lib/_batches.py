@@ -29,9 +29,13 @@ class DataBatches:
         self._per_epoch = math.ceil(rows.shape[1] / batch_size)
         self._epoch = -1
         self._order = torch.empty(0)
-        self._inputs: dict[int, Tensor] = {}
+        self._batches: dict[int, tuple[Tensor, Tensor]] = {}
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        """Inputs [N, B, features] and targets of that step.
+
+        The tensors are the same ones at every call for a batch of that size, written over.
+        """
         epoch, batch = divmod(step, self._per_epoch)
         if epoch != self._epoch:
             self._epoch = epoch
@@ -44,8 +48,14 @@ class DataBatches:
             self._order = self._rows.gather(1, torch.stack(orders).to(self._y.device))
         rows = self._order[:, batch * self._batch : (batch + 1) * self._batch]
         size = rows.shape[1]
-        if size not in self._inputs:
-            self._inputs[size] = self._x.new_empty(len(self._seeds), size, self._x.shape[1])
-        x = self._inputs[size]
-        torch.index_select(self._x, 0, rows.reshape(-1), out=x.view(-1, x.shape[2]))
-        return x, self._y[rows]
+        if size not in self._batches:
+            shape = (len(self._seeds), size)
+            self._batches[size] = (
+                self._x.new_empty(*shape, self._x.shape[1]),
+                self._y.new_empty(shape),
+            )
+        x, y = self._batches[size]
+        rows = rows.reshape(-1)
+        torch.index_select(self._x, 0, rows, out=x.view(-1, x.shape[2]))
+        torch.index_select(self._y, 0, rows, out=y.view(-1))
+        return x, y

@@ -1,8 +1,9 @@
 """The loop that `pretrain` and `fit` share: a batch, the rule's update, an optimiser step.
 
 Networks are independent, so on the CPU the stack is split into chunks that stay in cache, each
-trained from its first step to its last by one of as many threads as torch may use; on a GPU the
-stack is one chunk.
+trained from its first step to its last by one of as many threads as torch may use. On a GPU the
+stack is one chunk, and a step is recorded once as a CUDA graph and then replayed: started one by
+one, its kernels would take longer to start than to run.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from fa_lib.networks import MLP
 
 __all__ = ["Batches", "Schedule", "StopWhen", "train"]
 
+# Gives inputs and targets of a step, in the same tensors for every batch of that size.
 Batches = Callable[[int], tuple[Tensor, Tensor]]
 StopWhen = Callable[[MLP, int, Mapping[str, Tensor]], bool]
 
@@ -115,7 +117,7 @@ def _train_chunk(
     steps = schedule.steps
     steps_to_record = iter(schedule.record_at)
     next_record = next(steps_to_record)
-    update = None
+    learn = _learner(net, schedule)
     for step in range(steps + 1):
         if stop.is_set():
             return
@@ -129,12 +131,49 @@ def _train_chunk(
         if step == steps:
             bar.update(len(net) * (steps % TICK))
             return
+        learn(x, y)
+        if (step + 1) % TICK == 0:
+            bar.update(len(net) * TICK)
+
+
+def _learner(net: MLP, schedule: Schedule) -> Callable[[Tensor, Tensor], None]:
+    """What makes a step on a batch: the rule's update, and the optimiser's step along it."""
+    update = None
+
+    def learn(x: Tensor, y: Tensor) -> None:
+        nonlocal update
         net.compute_gradients(x, y)
         if update is None:  # after the first gradients, which it looks for
             update = OPTIMIZERS[schedule.optimizer](net.parameters(), schedule.lr)
         update()
-        if (step + 1) % TICK == 0:
-            bar.update(len(net) * TICK)
+
+    return learn if net.device.type == "cpu" else _replayed(learn)
+
+
+def _replayed(learn: Callable[[Tensor, Tensor], None]) -> Callable[[Tensor, Tensor], None]:
+    """The same by a CUDA graph for each batch size, recorded when that size comes again.
+
+    The first time makes what lasts: buffers, gradients, the optimiser's state.
+    """
+    graphs: dict[int, torch.cuda.CUDAGraph | None] = {}
+
+    def replay(x: Tensor, y: Tensor) -> None:
+        size = x.shape[1]
+        if size not in graphs:
+            graphs[size] = None
+            return learn(x, y)
+        graph = graphs[size]
+        if graph is None:
+            graph = graphs[size] = torch.cuda.CUDAGraph()
+            # Other threads may go on using the device meanwhile.
+            with (
+                torch.cuda.device(x.device),
+                torch.cuda.graph(graph, capture_error_mode="thread_local"),
+            ):
+                learn(x, y)
+        graph.replay()
+
+    return replay
 
 
 def _chunks(net: MLP) -> list[MLP]:

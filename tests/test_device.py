@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from fa_lib import MLP, Dataset, Noise, Split, evaluate, fit, meta_loss, pretrain
+from fa_lib import MLP, Dataset, Noise, Split, _engine, evaluate, fit, meta_loss, pretrain
 from fa_lib._device import resolve_device
 from fa_lib.noise import NoiseStream
 
@@ -97,17 +97,43 @@ def test_training_on_injected_noise_agrees_element_by_element() -> None:
 @gpu
 @needs_cuda
 @pytest.mark.parametrize("distribution", ["normal", "uniform", "bernoulli"])
-def test_noise_made_on_the_gpu_is_the_counter_based_one(distribution: str) -> None:
-    """Which test_noise.py checks on the CPU against plain Python."""
-    noise = Noise(distribution, mean=0.5, std=2.0)
-    seeds = [0, 3, 2**40]
-    there = NoiseStream(noise, seeds, (64, 101), 10, torch.device("cuda"))
-    here = NoiseStream(noise, seeds, (64, 101), 10, CPU)
-    for step in (0, 17):
-        here._draw_by_counter(step)
-        x, y = there(step)
-        torch.testing.assert_close(x.cpu(), here._x, rtol=1e-6, atol=1e-6)
-        assert torch.equal(y.cpu(), here._y)
+def test_noise_made_on_the_gpu(distribution: str) -> None:
+    """A pure function of seed and step there too, of the distribution that the CPU's noise has."""
+    noise, shape = Noise(distribution, mean=0.5, std=2.0), (64, 784)
+    cuda = torch.device("cuda")
+    there, alone = (NoiseStream(noise, seeds, shape, 10, cuda) for seeds in ([0, 3, 2**40], [3]))
+    steps = (0, 17, 25, 3)  # of two blocks
+    kept = {step: [tensor.clone() for tensor in there(step)] for step in steps}
+    for step in reversed(steps):
+        for tensor, expected in zip(alone(step), kept[step], strict=True):
+            assert torch.equal(tensor[0], expected[1])
+    x, y = (torch.stack([kept[step][i] for step in steps]).cpu().flatten() for i in (0, 1))
+    here = NoiseStream(noise, [0, 3, 2**40, 5], shape, 10, CPU)(0)[0].flatten()
+    if distribution == "bernoulli":
+        assert set(x.tolist()) == set(here.tolist())
+        assert stats.binomtest(int((x > 0.5).sum()), len(x)).pvalue > 1e-4
+    else:
+        assert stats.ks_2samp(x.numpy(), here.numpy()).pvalue > 1e-4
+    assert stats.chisquare(torch.bincount(y, minlength=10).numpy()).pvalue > 1e-4
+
+
+@gpu
+@needs_cuda
+@pytest.mark.parametrize("rule", ["bp", "fa"])
+def test_steps_replayed_are_those_started_one_by_one(
+    rule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replayed, one_by_one = make("cuda", rule), make("cuda", rule)
+
+    def train(net: MLP) -> None:
+        pretrain(net, steps=30)
+        fit(net, split(), epochs=3)  # 500 images: the last batch of an epoch is smaller
+
+    train(replayed)
+    monkeypatch.setattr(_engine, "_replayed", lambda learn: learn)
+    train(one_by_one)
+    for a, b in zip(replayed.parameters(), one_by_one.parameters(), strict=True):
+        assert torch.equal(a, b)
 
 
 @gpu

@@ -1,6 +1,7 @@
-"""Noise: its distributions against scipy's, and the counter-based generator in plain Python."""
+"""Noise: its distributions against scipy's; drawn a step at once, and several as on a GPU."""
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -8,12 +9,11 @@ import pytest
 import torch
 from scipy import stats
 
-from fa_lib import Noise, _streams
+from fa_lib import Noise
 from fa_lib.noise import NoiseStream
 
 CPU = torch.device("cpu")
-MASK = 2**64 - 1
-SHAPE = (64, 101)  # odd: the last of the pairs that a counter gives is cut
+SHAPE = (64, 101)
 CLASSES = 7
 LEAST_P = 1e-4  # of seeded draws: a test fails always or never
 
@@ -23,14 +23,9 @@ def stream(
     seeds: list[int],
     shape: tuple[int, int] = SHAPE,
     dtype: torch.dtype = torch.float32,
+    steps_at_once: int | None = None,
 ) -> NoiseStream:
-    return NoiseStream(noise, seeds, shape, CLASSES, CPU, dtype)
-
-
-def by_counter(made: NoiseStream) -> NoiseStream:
-    """The same stream with the generator that a GPU uses; it runs on any device."""
-    made._draw = made._draw_by_counter
-    return made
+    return NoiseStream(noise, seeds, shape, CLASSES, CPU, dtype, steps_at_once)
 
 
 def reference(distribution: str, mean: float, std: float) -> object:
@@ -42,10 +37,10 @@ def reference(distribution: str, mean: float, std: float) -> object:
     return None
 
 
-@pytest.fixture(params=["cpu", "counter"])
+@pytest.fixture(params=[None, 3])
 def made(request: pytest.FixtureRequest) -> object:
-    """Makes a NoiseStream that draws one way or the other."""
-    return stream if request.param == "cpu" else lambda *args: by_counter(stream(*args))
+    """Makes a NoiseStream that draws one step at once, or three."""
+    return functools.partial(stream, steps_at_once=request.param)
 
 
 @pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (-0.5, 0.25), (1.0, 2.0)])
@@ -141,43 +136,13 @@ def test_soft_target_is_one_over_the_classes_and_leaves_the_inputs_alone(made) -
     assert torch.equal(x, made(Noise(), [0, 1])(3)[0])
 
 
-def splitmix64(state: int) -> int:
-    z = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
-    return z ^ (z >> 31)
-
-
-def counted(key: int, counter: int) -> int:
-    return splitmix64((key + (counter + 1) * 0x9E3779B97F4A7C15) & MASK)
-
-
-@pytest.mark.parametrize("distribution", ["normal", "uniform", "bernoulli"])
-@pytest.mark.parametrize("shape", [(3, 5), (2, 4)])
-def test_counter_based_noise_against_plain_python(
-    distribution: str, shape: tuple[int, int]
-) -> None:
-    mean, std, step = 0.5, 1.5, 41
-    seeds = [0, 12, 2**40]
-    x, y = by_counter(stream(Noise(distribution, mean, std), seeds, shape))(step)
-    size = shape[0] * shape[1]
-    half = math.ceil(size / 2)
-    for row, seed in enumerate(seeds):
-        key = counted(_streams.stream_key(seed, "noise"), step)
-        values = []
-        for i in range(half):
-            bits = counted(key, i)
-            u1, u2 = ((bits >> 32) + 1) / 2**32, (bits & 0xFFFFFFFF) / 2**32
-            if distribution == "normal":
-                radius = math.sqrt(-2 * math.log(u1))
-                values += [radius * math.cos(2 * math.pi * u2), radius * math.sin(2 * math.pi * u2)]
-            elif distribution == "uniform":
-                values += [math.sqrt(12) * (u1 - 0.5), math.sqrt(12) * (u2 - 0.5)]
-            else:
-                values += [1.0 if u1 > 0.5 else -1.0, 1.0 if u2 >= 0.5 else -1.0]
-        expected = mean + std * np.array(values[:size])
-        np.testing.assert_allclose(x[row].flatten().numpy(), expected, rtol=1e-6, atol=1e-6)
-        labels = [((counted(key, half + i) >> 1) & (2**62 - 1)) % CLASSES for i in range(shape[0])]
-        assert y[row].tolist() == labels
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("target", ["labels", "uniform"])
+def test_every_batch_comes_in_the_same_tensors(made, target: str, dtype: torch.dtype) -> None:
+    """Which a recorded CUDA graph reads."""
+    draws = made(Noise(target=target), [0, 1], dtype=dtype)
+    places = {tuple(tensor.data_ptr() for tensor in draws(step)) for step in range(7)}
+    assert len(places) == 1
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ WORDS = {
     "C15": "meta-loss falls",
     "C16": "tasks learned faster",
     "C17": "ends higher, Table 1's data sets",
-    "C18": "ends higher, deeper networks",
+    "C18": "ends higher when deeper",
 }
 SPECIFIC = {
     "yes": ", specific to noise",
