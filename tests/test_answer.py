@@ -4,8 +4,11 @@ import importlib
 from pathlib import Path
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 
-from fa_lib.claims import Judgement, Run, Verdict
+from fa_lib.claims import Judgement, Run, Verdict, runs
+from fa_lib.experiments import stored_result
 from fa_lib.protocol import CLAIMS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,3 +45,21 @@ def test_gains_and_counts_are_those_of_the_verdicts(fa_answer):
         "and 0.5 [-0.5, 1.5] in T, and 2 [1, 3] of accuracy at the end in F and -3 [-4, -2] in T. "
     )
     assert words.endswith("large enough to count: 3 of 4 in F, none of 3 in T.")
+
+
+def test_nothing_is_cut_off_where_the_page_is_narrow(fa_answer, style: None) -> None:
+    """With the stored results, whose words and numbers are what has to fit."""
+    result = stored_result("learning", "paper")
+    assert result is not None
+    found = [run for run in runs(result.table, ["test_accuracy"]) if run.full]
+    curves = [run for run in found if run.n == found[0].n]
+    figure = fa_answer.draw(curves, importlib.import_module("fa_tables").judged(), narrow=True)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # which lays the figure out
+    renderer = canvas.get_renderer()
+    texts = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    assert any("C17" in text.get_text() for text in texts)
+    for text in texts:
+        extent = text.get_window_extent(renderer)
+        assert extent.x0 >= 0, text.get_text()
+        assert extent.x1 <= figure.bbox.width, text.get_text()

@@ -28,7 +28,7 @@ WORDS = {
     "C14": "better on USPS",
     "C15": "meta-loss falls",
     "C16": "tasks learned faster",
-    "C17": "ends higher, Table 1's data sets",
+    "C17": "ends higher, Table 1's sets",
     "C18": "ends higher when deeper",
 }
 SPECIFIC = {
