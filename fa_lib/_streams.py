@@ -11,7 +11,7 @@ import zlib
 import torch
 
 _MASK = (1 << 64) - 1
-_GOLDEN = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio, the increment of SplitMix64
+GOLDEN = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio, the increment of SplitMix64
 
 
 def mix(z: int) -> int:
@@ -23,9 +23,9 @@ def mix(z: int) -> int:
 
 def stream_key(seed: int, stream: str, *index: int) -> int:
     """A 64-bit key for one stream of one seed and, if given, one layer, step or epoch of it."""
-    key = mix(zlib.crc32(stream.encode()) + _GOLDEN)
+    key = mix(zlib.crc32(stream.encode()) + GOLDEN)
     for part in (seed, *index):
-        key = mix((key + (part + 1) * _GOLDEN) & _MASK)
+        key = mix((key + (part + 1) * GOLDEN) & _MASK)
     return key
 
 
