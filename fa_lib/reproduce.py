@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,24 +20,50 @@ __all__ = ["Outstanding", "outstanding", "reproduce", "seconds_per_network_step"
 
 @dataclass(frozen=True)
 class Outstanding:
-    """An experiment whose result is missing or stale.
+    """A result that is missing or stale.
 
     Attributes:
         name: of the experiment.
+        overrides: settings in which it differs from the profile.
         pieces, done: how many pieces it has, and how many of them a stopped run has finished.
         network_steps: of the pieces that are left.
         to_fetch: data sets that would have to be downloaded first.
     """
 
     name: str
+    overrides: Mapping[str, Any]
     pieces: int
     done: int
     network_steps: float
     to_fetch: tuple[str, ...]
 
+    @property
+    def title(self) -> str:
+        """The name, and the data sets where they are not the profile's."""
+        return " ".join([self.name, *self.overrides.get("datasets", ())])
+
+
+def _wanted(profile: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every experiment, then Table 1's data sets that are run by themselves, as overrides."""
+    from fa_lib.experiments._registry import REGISTRY
+
+    for name in REGISTRY:
+        yield name, {}
+    if "table1" in REGISTRY and profile == "paper":
+        from fa_lib.data import list_datasets
+        from fa_lib.experiments import table1
+
+        known = list_datasets()
+        for dataset in table1.further(table1.PROFILES[profile].datasets):
+            if dataset in known:  # the JPEG copy is, where its file lies
+                yield "table1", {"datasets": [dataset]}
+
 
 def outstanding(profile: str) -> list[Outstanding]:
-    """The experiments without a usable result of a profile, in the order of the registry.
+    """What the whole paper has no usable result of in a profile, in the order of the registry.
+
+    With the paper profile this takes in every data set of Table 1 that is at hand or can be
+    downloaded.
 
     Raises:
         ValueError: an unknown profile.
@@ -46,16 +73,16 @@ def outstanding(profile: str) -> list[Outstanding]:
     from fa_lib._pairs import BadResult, read_pair
     from fa_lib.data import dataset_info, list_datasets
     from fa_lib.experiments import get_experiment, stored_result
-    from fa_lib.experiments._config import settings
-    from fa_lib.experiments._registry import REGISTRY
+    from fa_lib.experiments._config import configure, settings
 
     found = []
-    for name in REGISTRY:
+    for name, overrides in _wanted(profile):
         experiment = get_experiment(name)
-        config = experiment.PROFILES[choice(profile, experiment.PROFILES, "profile")]
+        choice(profile, experiment.PROFILES, "profile")
+        config = configure(experiment, name, profile, None, overrides)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", results.StoreWarning)  # `run` will give them
-            if stored_result(name, profile) is not None:
+            if stored_result(name, profile, **overrides) is not None:
                 continue
         folder = results.write_root() / ".partial" / name / results.config_hash(settings(config))
         pieces, left = list(experiment.pieces(config)), []
@@ -72,7 +99,7 @@ def outstanding(profile: str) -> list[Outstanding]:
         ]
         steps = sum(piece.cost for piece in left)
         done = len(pieces) - len(left)
-        found.append(Outstanding(name, len(pieces), done, steps, tuple(absent)))
+        found.append(Outstanding(name, overrides, len(pieces), done, steps, tuple(absent)))
     return found
 
 
@@ -93,7 +120,8 @@ def seconds_per_network_step(device: torch.device) -> float:
 
 def reproduce(
     profile: Annotated[
-        str, typer.Option(help="smoke (minutes), quick (a quarter of an hour) or paper (hours).")
+        str,
+        typer.Option(help="smoke (minutes), quick (about ten minutes) or paper (hours)."),
     ] = "paper",
     device: Annotated[
         str, typer.Option(help="auto (a GPU when there is one), cpu, cuda or cuda:1.")
@@ -115,35 +143,36 @@ def reproduce(
     if not todo:
         typer.echo(f"Every experiment's {profile} result is stored and fit for use.")
         return
+    width = max(len(task.title) for task in todo)
     pace = seconds_per_network_step(resolve_device(device))
     for task in todo:
         resumed = f", {task.done} of {task.pieces} pieces done" if task.done else ""
         typer.echo(
-            f"{task.name:<10} {task.network_steps:>14,.0f} network-steps, about "
+            f"{task.title:<{width}} {task.network_steps:>14,.0f} network-steps, about "
             f"{_duration(pace * task.network_steps)}{resumed}"
         )
         if task.to_fetch:
-            typer.echo(f"{'':<10} not at hand: {', '.join(task.to_fetch)}")
+            typer.echo(f"{'':<{width}} not at hand: {', '.join(task.to_fetch)}")
     total = pace * sum(task.network_steps for task in todo)
     typer.echo(
         f"About {_duration(total)} in all, at {1000 * pace:.2f} ms a network-step of 784-512-10 "
-        "here; wider networks and measuring come on top."
+        "here; wider networks, larger images and measuring come on top."
     )
     if dry_run:
         return
     failed = []
     for task in todo:
         try:
-            result = run(task.name, profile, device)
+            result = run(task.name, profile, device, **task.overrides)
         except (ValueError, RuntimeError, OSError) as error:
-            failed.append(task.name)
-            typer.echo(f"{task.name}: {error}", err=True)
+            failed.append(task.title)
+            typer.echo(f"{task.title}: {error}", err=True)
         except KeyboardInterrupt:
             typer.echo("Stopped. The same command goes on after the last finished piece.", err=True)
             raise typer.Exit(130) from None
         else:
             took = _duration(result.provenance["seconds"])
-            typer.echo(f"{task.name}: {took}, stored in {result.path}")
+            typer.echo(f"{task.title}: {took}, stored in {result.path}")
     if failed:
         typer.echo(f"Not done: {', '.join(failed)}.", err=True)
         raise typer.Exit(1)

@@ -7,7 +7,7 @@ A data set can be run alone; what is stored of those that were joins the table (
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -61,10 +61,10 @@ class Config:
     """Settings of Table 1.
 
     The paper profile has MNIST; each further data set of TABLE takes as long again, and one of
-    colour images several times as long, is run by itself and joins it (`command`, `together`). It
-    was cut for computing time: at most 20 epochs, which setting F's learning rate may not have
-    used up; setting T chooses among three rates, not four, by two seeds and 10 epochs. No arm and
-    no setting was left out.
+    colour images several times as long, is run by itself and joins it (`command`, `together`);
+    `fa-lib reproduce` runs those too. It was cut for computing time: at most 20 epochs, which
+    setting F's learning rate may not have used up; setting T chooses among three rates, not four,
+    by two seeds and 10 epochs. No arm and no setting was left out.
 
     Fields:
         seeds: a network each, in every arm, on every data set.
@@ -209,15 +209,22 @@ def run_piece(
 # -- Data sets that were run by themselves ---------------------------------------------------------
 
 
+def further(datasets: Iterable[str]) -> list[str]:
+    """The data sets of TABLE beyond those."""
+    known = set(datasets)
+    return [name for name in TABLE if name not in known]
+
+
 def together(result: Result) -> list[Result]:
     """The result, and the stored ones of further data sets with the same settings in all else.
 
-    A further data set is one of TABLE that the result does not have and that was run by itself,
-    as `command` says.
+    A further data set was run by itself, as `command` says.
     """
     config, profile = result.provenance["config"], result.provenance["profile"]
-    further = [name for name in TABLE if name not in config["datasets"]]
-    found = [stored_result("table1", profile, **{**config, "datasets": [n]}) for n in further]
+    found = [
+        stored_result("table1", profile, **{**config, "datasets": [name]})
+        for name in further(config["datasets"])
+    ]
     return [result, *(one for one in found if one is not None)]
 
 
