@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from fa_lib.claims._curves import LOSS, Run, by_step, judged, log_losses, where_both_come_to
 from fa_lib.claims._judgement import Judgement, judge_parts, specific_to_noise, summarise
@@ -108,6 +107,8 @@ def trend(table: pd.DataFrame, setting: str) -> float:
     Over the states of noise training that adapted in a setting, paired by seed; NaN with fewer than
     three states or two seeds.
     """
+    from scipy import stats  # which takes a second to import, for this alone
+
     rows = table[(table["panel"] == "checkpoints") & (table["setting"] == setting)]
     rows = rows[(rows["metric"] == "test_loss") & (rows["step"] == JUDGED_K)]
     wide = rows.pivot_table(index="seed", columns="noise_steps", values="value", aggfunc="sum")
