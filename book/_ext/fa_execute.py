@@ -6,16 +6,59 @@ myst-nb executes that again and reports the error in its usual way.
 
 import logging
 import os
+import tempfile
+import uuid
 from pathlib import Path
 from typing import Any
 
 from jupyter_cache import get_cache
-from jupyter_cache.executors import load_executor
+from jupyter_cache.base import ProjectNb
+from jupyter_cache.executors.basic import (
+    ExecutionWorkerLocalMProc,
+    JupyterExecutorLocalMproc,
+    ProcessData,
+)
+from jupyter_cache.executors.utils import ExecutionResult, single_nb_execution
+from jupyter_client import AsyncKernelManager
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging as sphinx_logging
 
 logger = sphinx_logging.getLogger(__name__)
+
+
+class _KernelManager(AsyncKernelManager):
+    """Talks to its kernel by sockets of its own, not by TCP.
+
+    Kernels that start at once take each other's ports, and one of them dies.
+    """
+
+    sockets: str  # the folder they are in, which is set before the processes part
+
+    def __init__(self, **options: Any) -> None:
+        if os.name != "nt":
+            options |= {"transport": "ipc", "ip": f"{self.sockets}/{uuid.uuid4().hex}"}
+        super().__init__(**options)
+
+
+class _Worker(ExecutionWorkerLocalMProc):
+    """jupyter-cache's worker, with that manager."""
+
+    @staticmethod
+    def execute(project_nb: ProjectNb, data: ProcessData) -> ExecutionResult:
+        return single_nb_execution(
+            project_nb.nb,
+            cwd=str(Path(project_nb.uri).parent),
+            timeout=data.timeout,
+            allow_errors=data.allow_errors,
+            kernel_manager_class=_KernelManager,
+        )
+
+
+class _Executor(JupyterExecutorLocalMproc):
+    """jupyter-cache's "local-parallel", with that worker."""
+
+    _EXECUTION_WORKER = _Worker
 
 
 def execute(app: Sphinx, env: BuildEnvironment, pages: list[str]) -> None:
@@ -30,14 +73,16 @@ def execute(app: Sphinx, env: BuildEnvironment, pages: list[str]) -> None:
         cache.add_nb_to_project(path)
     quiet = logging.getLogger("fa_execute")
     quiet.setLevel(logging.ERROR)  # of what fails, myst-nb will tell
-    executor = load_executor("local-parallel", cache, quiet)
+    executor = _Executor(cache, quiet)
     waiting = executor.get_records(filter_uris=paths)
     if len(waiting) < 2:
         return
     logger.info("executing %d chapters on %d processors", len(waiting), processors)
     # As many kernels as processors: more threads in each would be in one another's way.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    executor.run_and_cache(filter_uris=paths, timeout=app.config.nb_execution_timeout)
+    with tempfile.TemporaryDirectory() as folder:  # whose path is short, as a socket's must be
+        _KernelManager.sockets = folder
+        executor.run_and_cache(filter_uris=paths, timeout=app.config.nb_execution_timeout)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -68,12 +69,7 @@ def execute(
     Returns:
         How it ended ("ok", "error", "timeout", "stopped" or "died") and the error in one line.
     """
-    # Looking in no folder leaves the kernel of this interpreter: one of the same name, which the
-    # user has installed for another Python, would win otherwise.
-    manager = AsyncKernelManager(
-        kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[])
-    )
-    with _watched(manager, timeout, stopped) as ended:
+    with _manager() as manager, _watched(manager, timeout, stopped) as ended:
         try:
             papermill.execute_notebook(
                 nbformat.reads(text, as_version=4),
@@ -97,6 +93,19 @@ def execute(
             text = " ".join(str(error).split())
             return "died", f"the kernel died, perhaps for want of memory ({text})"
     return "ok", ""
+
+
+@contextlib.contextmanager
+def _manager() -> Iterator[AsyncKernelManager]:
+    """Of a kernel of this interpreter, for one notebook."""
+    # Looking in no folder leaves the kernel of this interpreter: one of the same name, which the
+    # user has installed for another Python, would win otherwise.
+    own = KernelSpecManager(kernel_dirs=[])
+    with tempfile.TemporaryDirectory(prefix="fa_lib-") as folder:
+        # Sockets in a folder of its own, as kernels that start at once take each other's TCP ports.
+        # The folder's path is short; that of a socket must be.
+        place = {} if os.name == "nt" else {"transport": "ipc", "ip": f"{folder}/kernel"}
+        yield AsyncKernelManager(kernel_name="python3", kernel_spec_manager=own, **place)
 
 
 @contextlib.contextmanager
