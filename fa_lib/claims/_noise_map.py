@@ -233,7 +233,7 @@ def map_effects(
     Raises:
         ValueError: an unknown measure.
     """
-    parts = []
+    parts = {}
     for point in points:
         if not {arm, reference} <= set(point.run.arms):
             continue
@@ -242,14 +242,13 @@ def map_effects(
         for key in measures:
             _, measure = MAP_MEASURES[choice(key, MAP_MEASURES, "measure of the map")]
             theirs, ours = measure.values(point.run, arm, reference)
-            values = pd.DataFrame({"reference": theirs, "arm": ours})
-            values["value"] = measure.of(theirs, ours)
-            values = values.rename_axis("seed").reset_index()
-            parts.append(values.assign(**point.where, measure=key))
-    columns = [*POINT, *NOISE, "measure", "seed", "reference", "arm", "value"]
+            values = {"reference": theirs, "arm": ours, "value": measure.of(theirs, ours)}
+            place = (*(point.where[column] for column in [*POINT, *NOISE]), key)
+            parts[place] = pd.DataFrame(values)
+    names = [*POINT, *NOISE, "measure", "seed"]
     if not parts:
-        return pd.DataFrame(columns=columns)
-    return pd.concat(parts, ignore_index=True)[columns]
+        return pd.DataFrame(columns=[*names, "reference", "arm", "value"])
+    return pd.concat(parts, names=names).reset_index()
 
 
 def multiply_adds(sizes: Sequence[int], batch_size: int) -> int:
