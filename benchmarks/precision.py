@@ -9,8 +9,9 @@ In each of them
   noise, and what the main claims rest on is measured, so that every difference is one of a seed to
   itself.
 
-The result is stored as results/speed/precision, on a GPU as results/speed/precision-cuda. Run it on
-an idle machine, from the repository's root:
+The result is stored as results/speed/precision; from a processor without AVX-512, which has no units
+for bfloat16, as precision-avx2 or so; from a GPU as precision-cuda. Run it on an idle machine, from
+the repository's root:
 
     python -m benchmarks.precision
 """
@@ -150,6 +151,14 @@ def effect(
     return {name: values.cpu().double() for name, values in found.items()}
 
 
+def name_of(device: torch.device) -> str:
+    """What the device's result is stored as."""
+    if device.type != "cpu":
+        return f"precision-{device.type}"
+    instructions = torch.backends.cpu.get_cpu_capability().lower().replace(" ", "-")
+    return "precision" if instructions.startswith("avx512") else f"precision-{instructions}"
+
+
 def main() -> None:
     """Measure, store and print."""
     parser = argparse.ArgumentParser(
@@ -176,7 +185,7 @@ def main() -> None:
     }
     facts = {
         "experiment": "speed",
-        "name": "precision" if device.type == "cpu" else f"precision-{device.type}",
+        "name": name_of(device),
         "profile": "paper",
         "config": config,
         "config_hash": results.config_hash(config),

@@ -48,8 +48,8 @@ def stored(name: str = "cpu") -> Result | None:
     """The stored measurement: the full one, else the quick one, else None.
 
     Arguments:
-        name: "cpu" or "cuda"; "precision" or "precision-cuda", what fewer digits bring and do; or
-            "steps", what each change of the engine brought.
+        name: "cpu" or "cuda"; "precision", what fewer digits bring and do ("precision-avx2" without
+            AVX-512, "precision-cuda" on a GPU); or "steps", what each change of the engine brought.
     """
     return results.load("speed", name, None) or results.load("speed", f"{name}-quick", None)
 

@@ -243,7 +243,7 @@ def test_precisions_from_end_to_end(monkeypatch: pytest.MonkeyPatch, results_roo
         monkeypatch.setattr(precision, name, value)
     monkeypatch.setattr("sys.argv", ["precision"])
     precision.main()
-    stored = speed.stored("precision")
+    stored = speed.stored(precision.name_of(torch.device("cpu")))
     assert len(speed.gain_of_precision(stored.table)) == 2 * 2  # two quantities, two repeats
     effect = speed.effect_of_precision(stored.table).set_index("quantity")
     assert set(effect["n"]) == {3}
