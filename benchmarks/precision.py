@@ -1,6 +1,7 @@
 """Fewer digits in the matrix products: how much faster, and what becomes of the claims' numbers.
 
-Precisions are float32, bfloat16 (`MLP(..., compute_dtype=torch.bfloat16)`) and, on a GPU, TF32.
+Precisions are float32, bfloat16 (`MLP(..., compute_dtype=torch.bfloat16)`) and TF32, which GPUs
+have: on a CPU its effect alone is measured, with the factors of every product rounded as on a GPU.
 In each of them
 
 - speed: ten networks (on a GPU 128) of three sizes train on noise, and the matrix products of a
@@ -9,9 +10,9 @@ In each of them
   noise, and what the main claims rest on is measured, so that every difference is one of a seed to
   itself.
 
-The result is stored as results/speed/precision; from a processor without AVX-512, which has no units
-for bfloat16, as precision-avx2 or so; from a GPU as precision-cuda. Run it on an idle machine, from
-the repository's root:
+The result is stored as results/speed/precision; from a processor without AVX-512, which has no
+units for bfloat16, as precision-avx2 or so; from a GPU as precision-cuda. Run it on an idle
+machine, from the repository's root:
 
     python -m benchmarks.precision
 """
@@ -27,6 +28,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from unittest import mock
 
 import pandas as pd
 import torch
@@ -46,9 +48,12 @@ REPEATS, SECONDS = 5, 1.0
 NOISE_STEPS, EPOCHS, LR = 5000, 10, 1e-4
 
 
+PRECISIONS = ("float32", "tf32", "bfloat16")
+
+
 def precisions(device: torch.device) -> tuple[str, ...]:
     """Those that the device has a way of its own to compute in."""
-    return ("float32", "tf32", "bfloat16") if device.type == "cuda" else ("float32", "bfloat16")
+    return PRECISIONS if device.type == "cuda" else ("float32", "bfloat16")
 
 
 @contextlib.contextmanager
@@ -60,6 +65,34 @@ def tensor_float(allowed: bool) -> Iterator[None]:
         yield
     finally:
         torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def rounded_to_tf32(x: torch.Tensor) -> torch.Tensor:
+    """The nearest numbers with ten bits after the point; of two as near, the one farther from zero.
+
+    As a GPU rounds the factors of a product in TF32, whose sums are float32's.
+    """
+    return (x.contiguous().view(torch.int32) + 0x1000).bitwise_and(~0x1FFF).view(torch.float32)
+
+
+@contextlib.contextmanager
+def emulated_tensor_float() -> Iterator[None]:
+    """Matrix products on a CPU with their factors rounded to TF32."""
+    bmm, baddbmm = torch.bmm, torch.baddbmm
+
+    def rounding_bmm(a: torch.Tensor, b: torch.Tensor, **out: torch.Tensor) -> torch.Tensor:
+        return bmm(rounded_to_tf32(a), rounded_to_tf32(b), **out)
+
+    def rounding_baddbmm(
+        c: torch.Tensor, a: torch.Tensor, b: torch.Tensor, **out: torch.Tensor
+    ) -> torch.Tensor:
+        return baddbmm(c, rounded_to_tf32(a), rounded_to_tf32(b), **out)
+
+    with (
+        mock.patch.object(torch, "bmm", rounding_bmm),
+        mock.patch.object(torch, "baddbmm", rounding_baddbmm),
+    ):
+        yield
 
 
 def network(
@@ -100,8 +133,10 @@ def measure_effect(
     device: torch.device, noise_steps: int, epochs: int
 ) -> Iterator[dict[str, object]]:
     """What the main claims rest on, for every seed."""
-    for precision in precisions(device):
-        with tensor_float(precision == "tf32"):
+    for precision in PRECISIONS:
+        emulated = precision == "tf32" and device.type == "cpu"
+        products = emulated_tensor_float() if emulated else tensor_float(precision == "tf32")
+        with products:
             found = effect(precision, device, noise_steps, epochs)
         about = {"sizes": "-".join(map(str, SIZES)), "networks": len(SEEDS), "repeat": 0}
         for (quantity, unit), values in found.items():

@@ -209,6 +209,19 @@ def test_resume_after_sigkill_of_the_client_and_after_ctrl_c(tmp_path: Path) -> 
     assert sorted(run_now) == sorted(set(range(10)) - second)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no such sockets there")
+def test_kernels_cannot_take_each_others_ports(fa_lib: Call, tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    source = f"""
+import pathlib
+from ipykernel.connect import get_connection_info
+pathlib.Path({str(said)!r}).write_text(get_connection_info(unpack=True)["transport"])
+"""
+    notebook = write_notebook(tmp_path / "asks.ipynb", source)
+    status, _, _ = fa_lib("batch", notebook, "-p", "X=0", "--out", tmp_path / "runs")
+    assert (status, said.read_text()) == (0, "ipc")
+
+
 def test_a_kernel_that_dies_and_retries(fa_lib: Call, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     source = f"""
