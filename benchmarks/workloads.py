@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import resource
 import subprocess
@@ -30,6 +31,7 @@ class Contender:
 
     threads: that torch may use.
     train: takes a number of steps.
+    unit: runs are of so many steps, or of a multiple.
     steps: how many to take in a short and in a long run; chosen by `size_up`.
     """
 
@@ -37,18 +39,20 @@ class Contender:
     networks: int
     threads: int
     train: Train
+    unit: int = 1
     steps: tuple[int, int] = (0, 0)
 
     def size_up(self, seconds: float, device: torch.device) -> None:
         """Warm up, and choose runs whose difference takes about so many seconds."""
         torch.set_num_threads(self.threads)
         self.train(1)
-        steps, took = 1, self._seconds(1, device)
+        units, took = 1, self._seconds(self.unit, device)
         while took < seconds / 8:
-            steps *= 4
-            took = self._seconds(steps, device)
-        long = max(3, round(steps * seconds / took))
-        self.steps = (max(1, long // 20), max(1, long // 20) + long)
+            units *= 4
+            took = self._seconds(units * self.unit, device)
+        more = max(3 if self.unit == 1 else 1, round(units * seconds / took))
+        few = max(1, more // 20)
+        self.steps = (few * self.unit, (few + more) * self.unit)
 
     def measure(self, device: torch.device) -> dict[str, float]:
         """Network-steps per second, from the difference of a short and a long run.
@@ -114,6 +118,10 @@ def contenders(
     """
     most = torch.get_num_threads()
     few_or_all = dict.fromkeys((1, most) if device.type == "cpu" else (most,))
+    # What an epoch begins with, the order of its images, is a fair part of it on a GPU alone; on a
+    # CPU, where it is next to nothing, whole epochs of a hundred networks would take too long.
+    in_epochs = split is not None and device.type == "cuda"
+    unit = math.ceil(len(split) / peers.BATCH) if in_epochs else 1
     for method in ONE_BY_ONE:
         net = fa.MLP(sizes, rule="fa", seeds=[0], device=device)
         try:
@@ -122,7 +130,7 @@ def contenders(
             skip(method, f"{error}; make bench installs it")
             continue
         for threads in few_or_all:
-            yield Contender(method, 1, threads, train)
+            yield Contender(method, 1, threads, train, unit)
     for count in counts:
         needed, free = bytes_needed(sizes, count), free_bytes(device)
         if needed > 0.9 * free:
@@ -132,8 +140,8 @@ def contenders(
         net = fa.MLP(sizes, rule="fa", seeds=range(count), device=device)
         train = train_peer("vmap", net, split)
         for threads in few_or_all if count <= 10 else (most,):
-            yield Contender("vmap", count, threads, train)
-        yield Contender("fa_lib", count, most, train_fa_lib(net, split))
+            yield Contender("vmap", count, threads, train, unit)
+        yield Contender("fa_lib", count, most, train_fa_lib(net, split), unit)
 
 
 # -- Memory ----------------------------------------------------------------------------------------

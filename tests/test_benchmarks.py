@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,6 +132,24 @@ def test_a_rate_leaves_out_what_is_paid_once(monkeypatch: pytest.MonkeyPatch):
     torch.set_num_threads(before)
     assert one.steps[0] < one.steps[1]
     assert found == pytest.approx({"network-steps": 50, "once": 5})
+
+
+def test_a_rate_of_whole_epochs_holds_what_an_epoch_begins_with(monkeypatch: pytest.MonkeyPatch):
+    """By the same clock: 3 s at the start of every epoch of ten steps."""
+    now = [0.0]
+
+    def train(steps: int) -> None:
+        now[0] += 5 + 3 * math.ceil(steps / 10) + 0.2 * steps
+
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
+    before = torch.get_num_threads()
+    one = workloads.Contender("fa_lib", networks=10, threads=1, train=train, unit=10)
+    for seconds in (1.0, 20.0, 1000.0):
+        one.size_up(seconds, torch.device("cpu"))
+        assert [steps % 10 for steps in one.steps] == [0, 0]
+        found = one.measure(torch.device("cpu"))
+        assert found == pytest.approx({"network-steps": 10 / 0.5, "once": 5})
+    torch.set_num_threads(before)
 
 
 def test_a_busy_machine_gives_no_rate(monkeypatch: pytest.MonkeyPatch):
