@@ -26,6 +26,9 @@ from sphinx.util import logging as sphinx_logging
 
 logger = sphinx_logging.getLogger(__name__)
 
+# Names the folder of the kernels' sockets to the processes that start them.
+SOCKETS = "FA_KERNEL_SOCKETS"
+
 
 class _KernelManager(AsyncKernelManager):
     """Talks to its kernel by sockets of its own, not by TCP.
@@ -33,11 +36,9 @@ class _KernelManager(AsyncKernelManager):
     Kernels that start at once take each other's ports, and one of them dies.
     """
 
-    sockets: str  # the folder they are in, which is set before the processes part
-
     def __init__(self, **options: Any) -> None:
         if os.name != "nt":
-            options |= {"transport": "ipc", "ip": f"{self.sockets}/{uuid.uuid4().hex}"}
+            options |= {"transport": "ipc", "ip": f"{os.environ[SOCKETS]}/{uuid.uuid4().hex}"}
         super().__init__(**options)
 
 
@@ -81,7 +82,7 @@ def execute(app: Sphinx, env: BuildEnvironment, pages: list[str]) -> None:
     # As many kernels as processors: more threads in each would be in one another's way.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with tempfile.TemporaryDirectory() as folder:  # whose path is short, as a socket's must be
-        _KernelManager.sockets = folder
+        os.environ[SOCKETS] = folder
         executor.run_and_cache(filter_uris=paths, timeout=app.config.nb_execution_timeout)
 
 

@@ -2,9 +2,8 @@
 
 Learning rate on data x noise steps x width; the same after faster noise, of a higher learning rate
 and fewer steps; and from one point of it slices over the batch size and the optimiser on data.
-Plain FA goes on for as many steps as
-the longest noise training takes, so that arms can be compared at equal steps in all. Descriptive:
-nothing is judged, and nothing chosen.
+Plain FA goes on for as many steps as the longest noise training takes, so that arms can be compared
+at equal steps in all. Descriptive: nothing is judged, and nothing chosen.
 """
 
 from __future__ import annotations
