@@ -40,15 +40,13 @@ from fa_lib import results
 from fa_lib._device import resolve_device
 from fa_lib.metrics import kl_from_uniform
 
+PRECISIONS = ("float32", "tf32", "bfloat16")
 SIZES = (784, 512, 10)
 DATASET = "mnist5k"
 NETWORKS = {"cpu": 10, "cuda": 128}  # of the speed; the effect has SEEDS
 SEEDS = tuple(range(10))
 REPEATS, SECONDS = 5, 1.0
 NOISE_STEPS, EPOCHS, LR = 5000, 10, 1e-4
-
-
-PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 def precisions(device: torch.device) -> tuple[str, ...]:

@@ -62,8 +62,8 @@ def _wanted(profile: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def outstanding(profile: str) -> list[Outstanding]:
     """What the whole paper has no usable result of in a profile, in the order of the registry.
 
-    With the paper profile this takes in every data set of Table 1 that is at hand or can be
-    downloaded.
+    With the paper profile, Table 1's data sets that are run by themselves come last: those that
+    are at hand or can be downloaded.
 
     Raises:
         ValueError: an unknown profile.
