@@ -30,7 +30,6 @@ help:  ## show this list
 venv: .venv/installed
 
 book: venv  ## execute the chapters and build the book into _build/html
-	@$(BIN)/fa-lib results check
 	@$(BIN)/jupyter-book build . -n -W --keep-going
 	@echo "The book is built: open _build/html/index.html in a browser."
 

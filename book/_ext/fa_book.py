@@ -2,6 +2,7 @@
 
 - Pages are made afresh when fa_lib or a stored result changes (jupyter-cache looks at the
   notebook alone).
+- A stored result that is damaged or stale stops the build.
 - The theme: one search field, no scripts for a service that is not used, and buttons that lead to
   the repository only when its address is known.
 - Explorers are made for pages, which have no kernel.
@@ -26,10 +27,12 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.errors import ExtensionError
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 
 import fa_lib
+from fa_lib.experiments import check
 from fa_lib.results import package_fingerprint
 
 logger = logging.getLogger(__name__)
@@ -74,6 +77,17 @@ def set_fingerprint(app: Sphinx, config: Config) -> None:
     config.fa_fingerprint = made_by(Path(app.srcdir))
     cache = Path(app.outdir).parent / ".jupyter_cache" / config.fa_fingerprint
     config.nb_execution_cache_path = str(cache)
+
+
+def check_results(app: Sphinx) -> None:
+    """Stop where a page would show what is not what it says."""
+    bad = [status for status in check() if status.state != "good"]
+    if bad:
+        said = "\n".join(f"  {status.path} is {status.state}: {status.reason}" for status in bad)
+        raise ExtensionError(
+            f"Some stored results cannot be used:\n{said}\n"
+            "Compute them again with fa-lib run, or remove both of their files."
+        )
 
 
 def show_explorers_without_kernel(app: Sphinx, config: Config) -> None:
@@ -199,6 +213,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", set_theme)
     app.connect("config-inited", show_explorers_without_kernel)
     app.connect("html-page-context", tidy_page, priority=900)
+    app.connect("builder-inited", check_results)
     app.connect("doctree-resolved", want_alt_text)
     app.connect("build-finished", slim_icons)
     app.connect("build-finished", write_fingerprint)

@@ -69,7 +69,7 @@ def execute(
     Returns:
         How it ended ("ok", "error", "timeout", "stopped" or "died") and the error in one line.
     """
-    with _manager() as manager, _watched(manager, timeout, stopped) as ended:
+    with kernel_manager() as manager, _watched(manager, timeout, stopped) as ended:
         try:
             papermill.execute_notebook(
                 nbformat.reads(text, as_version=4),
@@ -96,8 +96,8 @@ def execute(
 
 
 @contextlib.contextmanager
-def _manager() -> Iterator[AsyncKernelManager]:
-    """Of a kernel of this interpreter, for one notebook."""
+def kernel_manager() -> Iterator[AsyncKernelManager]:
+    """What starts a kernel of this interpreter, for one notebook."""
     # Looking in no folder leaves the kernel of this interpreter: one of the same name, which the
     # user has installed for another Python, would win otherwise.
     own = KernelSpecManager(kernel_dirs=[])

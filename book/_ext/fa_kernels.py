@@ -1,0 +1,57 @@
+"""Forks kernels that have already imported what every chapter imports; run by fa_execute.
+
+Importing torch and the rest takes several seconds of a processor, once here instead of once in each
+chapter. Asked by a line of JSON, [a folder, a kernel's arguments], the new kernel writes its pid.
+"""
+
+import gc
+import importlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+# A kernel sets this when it starts, which is too late for a matplotlib that is there already.
+BACKEND = "module://matplotlib_inline.backend_inline"
+IMPORTED = (
+    "fa_lib.claims",
+    "fa_lib.experiments",
+    "fa_lib.interactive",
+    "fa_lib.plotting",
+    "ipykernel.kernelapp",
+    "ipykernel.ipkernel",
+    "matplotlib.pyplot",
+)
+
+
+def become_kernel(folder: str, arguments: Sequence[str]) -> None:
+    """Serve as a kernel in that folder, until told to end or left by who asked for it."""
+    from ipykernel.kernelapp import IPKernelApp
+
+    os.setsid()  # leads a group, which signals reach together with all that it starts
+    os.write(1, f"{os.getpid()}\n".encode())
+    os.dup2(2, 1)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.chdir(folder)
+    app = IPKernelApp.instance(parent_handle=os.getppid())
+    app.initialize(list(arguments))
+    app.start()
+
+
+def serve() -> None:
+    """Fork a kernel for every line, until there are no more."""
+    os.environ.setdefault("MPLBACKEND", BACKEND)
+    del sys.path[0]  # this file's folder, which chapters do not see
+    for name in IMPORTED:
+        importlib.import_module(name)
+    gc.freeze()  # what is there now is no kernel's garbage
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the kernels that have ended
+    for line in sys.stdin:
+        if os.fork() == 0:
+            return become_kernel(*json.loads(line))
+
+
+if __name__ == "__main__":
+    serve()
