@@ -22,6 +22,8 @@ IMPORTED = (
     "ipykernel.kernelapp",
     "ipykernel.ipkernel",
     "matplotlib.pyplot",
+    "scipy.stats",
+    "sklearn.datasets",
 )
 
 

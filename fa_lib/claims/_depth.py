@@ -57,14 +57,17 @@ def _judge_c18(claim: Claim, table: pd.DataFrame) -> list[Judgement]:
 
 
 def _details_c18(claim: Claim, table: pd.DataFrame) -> list[Detail]:
+    depths = [int(layers) for layers in table["layers"].unique()]
+    metrics = {layer_angle(layer, depth) for depth in depths for layer in range(2, depth + 1)}
+    angles = checkpoint_values(table, "layers", metrics)
     out = []
     for name, setting, layers, wide in _settings(claim, checkpoint_values(table, "layers")):
         out += compared(NAME, wide, name, claim.unit)
         out.append(detail(gap_closed(wide), name, "FAN", ""))
-        own = table[table["layers"] == layers]
+        own = angles[angles["layers"] == layers]
         for layer in range(2, layers + 1):
-            angles = checkpoint_values(own, "layers", [layer_angle(layer, layers)])
-            for _, by_arm in cases(angles, "layers", setting):
+            of_layer = own[own["metric"] == layer_angle(layer, layers)]
+            for _, by_arm in cases(of_layer, "layers", setting):
                 measure = f"alignment angle of W{layer} at the best validation checkpoint"
                 out += compared(measure, by_arm, name, "degrees", sign=-1)
     return out

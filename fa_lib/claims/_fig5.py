@@ -36,15 +36,16 @@ def runs(table: pd.DataFrame, metrics: Iterable[str]) -> list[Run]:
         names = dict(zip(others, ELSEWHERE, strict=False)) | {CLEAN: CLEAN}
         curves = {}
         for arm, own in rows.groupby("arm"):
-            for name in own["test_set"].unique():
+            accuracy = 100 * _wide(own)
+            for name in accuracy.columns.unique("test_set"):
                 metric = names.get(name, name)
                 if metric not in wanted:
                     continue
                 # An area for a transformation, the one column there is for a data set.
-                wide = 100 * _wide(own, name)
+                wide = accuracy[name]
                 if name in IDENTITY:
-                    wide[IDENTITY[name]] = 100 * _wide(own, CLEAN)[0.0]
-                    wide = wide.sort_index(axis="columns")
+                    identity = accuracy[CLEAN, 0.0].rename(IDENTITY[name])
+                    wide = wide.join(identity).sort_index(axis="columns")
                     height = area_under_curve(wide.columns, wide.to_numpy().T)
                     curves[str(arm), metric] = _by_step(pd.Series(height, wide.index))
                 else:
@@ -56,10 +57,10 @@ def runs(table: pd.DataFrame, metrics: Iterable[str]) -> list[Run]:
     return found
 
 
-def _wide(rows: pd.DataFrame, test_set: str) -> pd.DataFrame:
-    """Accuracy on a test set: a row for each step and seed, a column for each amount."""
-    own = rows[rows["test_set"] == test_set]
-    return own.pivot(index=["step", "seed"], columns="amount", values="value")  # noqa: PD010 - it refuses doubles
+def _wide(rows: pd.DataFrame) -> pd.DataFrame:
+    """A row for each step and seed, a column for each test set and amount."""
+    columns = ["test_set", "amount"]
+    return rows.pivot(index=["step", "seed"], columns=columns, values="value")  # noqa: PD010 - it refuses doubles
 
 
 def _by_step(values: pd.Series) -> pd.DataFrame:

@@ -6,7 +6,6 @@ import itertools
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -27,6 +26,11 @@ from fa_lib.experiments._adaptation import JUDGED_K, K_STEPS
 from fa_lib.protocol import Claim
 
 META_LOSS, META_ACCURACY = "meta_loss", "meta_accuracy"
+# Of what is recorded task by task: the name of its summary, how it is made, and a factor on it.
+_OVER_TASKS = {
+    "test_loss": (META_LOSS, "sum", 1),
+    "test_accuracy": (META_ACCURACY, "mean", 100),
+}
 _OPTIMIZERS = {"adam": "Adam", "sgd": "SGD"}
 
 
@@ -40,14 +44,19 @@ def runs(table: pd.DataFrame, metrics: Iterable[str]) -> list[Run]:
             "optimizer/meta_accuracy" (mean over tasks of the test accuracy, points).
     """
     wanted = set(metrics)
+    asked = {name.rpartition("/")[2] for name in wanted}
+    recorded = asked | {kind for kind, (name, *_) in _OVER_TASKS.items() if name in asked}
+    adapted = table[(table["panel"] == "adapt") & table["metric"].isin(recorded)]
     found = []
-    for (setting, _), rows in table[table["panel"] == "adapt"].groupby(["setting", "n"]):
+    for (setting, _), rows in adapted.groupby(["setting", "n"]):
         curves: dict[tuple[str, str], pd.DataFrame] = {}
         for (arm, optimizer, metric), part in rows.groupby(["arm", "optimizer", "metric"]):
-            if metric == "test_loss" and (name := f"{optimizer}/{META_LOSS}") in wanted:
-                curves[str(arm), name] = _over_tasks(part, "sum")
-            if metric == "test_accuracy" and (name := f"{optimizer}/{META_ACCURACY}") in wanted:
-                curves[str(arm), name] = 100 * _over_tasks(part, "mean")
+            name, how, factor = _OVER_TASKS.get(str(metric), ("", "", 1))
+            if f"{optimizer}/{name}" in wanted:
+                over_tasks = part.groupby(["step", "seed"], as_index=False)["value"].agg(how)
+                curves[str(arm), f"{optimizer}/{name}"] = factor * by_step(over_tasks)
+            if metric not in asked:
+                continue
             for task, own in part.groupby("task"):
                 if (name := f"{optimizer}/{task}/{metric}") in wanted:
                     curves[str(arm), name] = by_step(own)
@@ -56,11 +65,6 @@ def runs(table: pd.DataFrame, metrics: Iterable[str]) -> list[Run]:
         n, end = int(rows["n"].iloc[0]), int(rows["step"].max())
         found.append(Run(str(setting), n, 1.0, end, True, noise, curves))
     return found
-
-
-def _over_tasks(rows: pd.DataFrame, how: Literal["sum", "mean"]) -> pd.DataFrame:
-    """The tasks' sum or mean as a row for each step, a column for each seed."""
-    return rows.pivot_table(index="step", columns="seed", values="value", aggfunc=how)
 
 
 def _after(k: int) -> Callable[[Run, pd.DataFrame], pd.Series]:
