@@ -20,6 +20,7 @@ import hashlib
 import os
 import platform
 import re
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,6 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
-from sphinx.errors import ExtensionError
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 
@@ -84,7 +84,8 @@ def check_results(app: Sphinx) -> None:
     bad = [status for status in check() if status.state != "good"]
     if bad:
         said = "\n".join(f"  {status.path} is {status.state}: {status.reason}" for status in bad)
-        raise ExtensionError(
+        # An error of Sphinx's would be lost above a page of jupyter-book's own calls.
+        sys.exit(
             f"Some stored results cannot be used:\n{said}\n"
             "Compute them again with fa-lib run, or remove both of their files."
         )

@@ -12,6 +12,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
+import pandas
+
 # A kernel sets this when it starts, which is too late for a matplotlib that is there already.
 BACKEND = "module://matplotlib_inline.backend_inline"
 IMPORTED = (
@@ -48,6 +50,8 @@ def serve() -> None:
     del sys.path[0]  # this file's folder, which chapters do not see
     for name in IMPORTED:
         importlib.import_module(name)
+    # pandas, imported, takes this for a terminal, and would show as many columns as fit in it.
+    pandas.options.display.max_columns = 20
     gc.freeze()  # what is there now is no kernel's garbage
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the kernels that have ended
     for line in sys.stdin:
