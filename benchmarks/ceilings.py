@@ -1,8 +1,8 @@
 """What the machine could do: the parts of a training step that no program can leave out, timed.
 
-On the CPU as many threads as fa_lib uses time their parts at the same time, each on the tensors of
-a network of its own and with one thread inside an operation, since that is how the engine works.
-Two bounds come of it:
+On the CPU as many processes as fa_lib has threads time their parts at the same time, each on the
+tensors of a network of its own and with one thread inside an operation, as the engine's threads
+work. Two bounds come of it:
 
 - `hot`: each part alone, over and over, with its tensors in the nearest cache that holds them;
 - `streamed`: the parts of a step in their order, so that each finds in the caches what the others
@@ -23,9 +23,18 @@ import torch
 from torch import Tensor
 
 from benchmarks.peers import BATCH, LR
-from benchmarks.timing import Part, in_turn, repeated, repeated_on_gpu, together
+from benchmarks.timing import (
+    Part,
+    each_alone,
+    in_turn,
+    repeated,
+    repeated_on_gpu,
+    together,
+)
 
 Row = dict[str, object]
+
+CPU = torch.device("cpu")
 
 FORWARD, ERROR, GRADIENT = "forward", "error back", "weight gradient"
 PRODUCTS = (FORWARD, ERROR, GRADIENT)
@@ -83,11 +92,11 @@ def products(tensors: Tensors) -> dict[str, Part]:
     return {FORWARD: forward, ERROR: error_back, GRADIENT: weight_gradient}
 
 
-def parts_of_step(tensors: Tensors, images: Tensor | None = None) -> dict[str, Part]:
+def parts_of_step(tensors: Tensors, images: int | None = None) -> dict[str, Part]:
     """The parts of a training step in their order.
 
     Arguments:
-        images: [n, features], from which each network picks its batch; None draws noise.
+        images: from how many of them each network picks its batch; None draws noise.
     """
     inputs, classes = tensors.activations[0], tensors.activations[-1].shape[-1]
     source = _draw(inputs, classes) if images is None else _pick(inputs, images)
@@ -101,21 +110,20 @@ def parts_of_step(tensors: Tensors, images: Tensor | None = None) -> dict[str, P
 
 def _draw(x: Tensor, classes: int) -> Part:
     labels = torch.empty(x.shape[:-1], dtype=torch.int64, device=x.device)
-    # Threads that share a generator wait for each other.
-    generator = torch.Generator(x.device)
 
     def draw() -> None:
-        x.normal_(generator=generator)
-        labels.random_(0, classes, generator=generator)
+        x.normal_()
+        labels.random_(0, classes)
 
     return draw
 
 
-def _pick(x: Tensor, images: Tensor) -> Part:
+def _pick(x: Tensor, images: int) -> Part:
     out = x.view(-1, x.shape[-1])
-    rows = torch.randint(len(images), (64, len(out)), device=x.device)
+    source = torch.rand(images, x.shape[-1], device=x.device)
+    rows = torch.randint(images, (64, len(out)), device=x.device)
     turn = itertools.cycle(rows)
-    return lambda: torch.index_select(images, 0, next(turn), out=out)
+    return lambda: torch.index_select(source, 0, next(turn), out=out)
 
 
 def _elementwise(activations: list[Tensor], errors: list[Tensor]) -> Part:
@@ -173,50 +181,59 @@ def measure_parts(
     networks: int,
     device: torch.device,
     seconds: float,
-    images: Tensor | None = None,
+    images: int | None = None,
 ) -> Iterator[Row]:
     """Rows with the seconds of each part for one network and step, by both ways of timing.
 
     Arguments:
-        networks: how many at once on a GPU; on the CPU every thread has one.
+        networks: how many at once on a GPU; on the CPU every process has one.
         seconds: to spend on each part.
         images: as in `parts_of_step`.
     """
-
-    def parts(networks: int) -> dict[str, Part]:
-        return parts_of_step(make_tensors(sizes, networks, device), images)
-
-    yield from _hot(parts, networks, device, seconds)
-    if device.type == "cpu":
-        threads = torch.get_num_threads()
-        found = together(threads, lambda: in_turn(parts(1), seconds))
-        yield from _rows("streamed", found, threads)
+    if device.type == "cuda":
+        parts = parts_of_step(make_tensors(sizes, networks, device), images)
+        yield from _on_gpu(parts, networks, seconds)
+    else:
+        for way, clock in (("hot", each_alone), ("streamed", in_turn)):
+            yield from _on_cpu(way, _time_parts, clock, sizes, images, seconds)
 
 
 def measure_products(
     sizes: Sequence[int], networks: int, device: torch.device, seconds: float, dtype: torch.dtype
 ) -> Iterator[Row]:
     """Rows as those of `measure_parts`, of the matrix products alone, hot, in any precision."""
-
-    def parts(networks: int) -> dict[str, Part]:
-        return products(make_tensors(sizes, networks, device, dtype))
-
-    yield from _hot(parts, networks, device, seconds)
-
-
-def _hot(
-    parts: Callable[[int], dict[str, Part]], networks: int, device: torch.device, seconds: float
-) -> Iterator[Row]:
     if device.type == "cuda":
-        found = {n: repeated_on_gpu(part, seconds) for n, part in parts(networks).items()}
-        yield from _rows("hot", found, networks)
+        parts = products(make_tensors(sizes, networks, device, dtype))
+        yield from _on_gpu(parts, networks, seconds)
     else:
-        threads = torch.get_num_threads()
+        yield from _on_cpu("hot", _time_products, sizes, dtype, seconds)
 
-        def job() -> dict[str, float]:
-            return {name: repeated(part, seconds) for name, part in parts(1).items()}
 
-        yield from _rows("hot", together(threads, job), threads)
+def _on_gpu(parts: dict[str, Part], networks: int, seconds: float) -> Iterator[Row]:
+    found = {name: repeated_on_gpu(part, seconds) for name, part in parts.items()}
+    yield from _rows("hot", found, networks)
+
+
+def _on_cpu(way: str, job: Callable[..., dict[str, float]], *arguments: object) -> Iterator[Row]:
+    processes = torch.get_num_threads()
+    yield from _rows(way, together(processes, job, *arguments), processes)
+
+
+Clock = Callable[[dict[str, Part], float], dict[str, float]]
+
+
+def _time_parts(
+    clock: Clock, sizes: Sequence[int], images: int | None, seconds: float
+) -> dict[str, float]:
+    return clock(parts_of_step(make_tensors(sizes, 1, CPU), images), seconds)
+
+
+def _time_products(sizes: Sequence[int], dtype: torch.dtype, seconds: float) -> dict[str, float]:
+    return each_alone(products(make_tensors(sizes, 1, CPU, dtype)), seconds)
+
+
+def _time_random_numbers(count: int, seconds: float) -> dict[str, float]:
+    return {"s": repeated(torch.empty(count).normal_, seconds)}
 
 
 def _rows(way: str, seconds: dict[str, float], networks: int) -> Iterator[Row]:
@@ -230,7 +247,7 @@ def measure_machine(device: torch.device, seconds: float) -> Iterator[Row]:
     million = 1 << 20
     square = [torch.randn(2048, 2048, device=device) for _ in range(3)]
     long = [torch.zeros(64 * million, device=device) for _ in range(2)]
-    numbers = torch.empty(16 * million, device=device)
+    numbers = 16 * million
     # name, part, how much of the unit a call does
     tasks: list[tuple[str, str, Part, float]] = [
         ("matrix product", "GFLOP/s", lambda: torch.mm(*square[:2], out=square[2]), 2 * 2.048**3),
@@ -239,12 +256,9 @@ def measure_machine(device: torch.device, seconds: float) -> Iterator[Row]:
     time_of = repeated_on_gpu if device.type == "cuda" else repeated
     for name, unit, part, amount in tasks:
         yield {"quantity": name, "unit": unit, "value": amount / time_of(part, seconds)}
-    threads = 1 if device.type == "cuda" else torch.get_num_threads()
-
-    def random() -> dict[str, float]:
-        part = numbers.chunk(threads)[0].clone()
-        generator = torch.Generator(device)
-        return {"s": time_of(lambda: part.normal_(generator=generator), seconds)}
-
-    took = (random() if device.type == "cuda" else together(threads, random))["s"]
-    yield {"quantity": "random numbers", "unit": "10^9/s", "value": len(numbers) / took / 1e9}
+    if device.type == "cuda":
+        took = repeated_on_gpu(torch.empty(numbers, device=device).normal_, seconds)
+    else:
+        processes = torch.get_num_threads()
+        took = together(processes, _time_random_numbers, numbers // processes, seconds)["s"]
+    yield {"quantity": "random numbers", "unit": "10^9/s", "value": numbers / took / 1e9}

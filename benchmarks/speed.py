@@ -87,7 +87,7 @@ def train_in_turns(
     found = list(workloads.contenders(sizes, counts, split, run.device, run.skip))
     for contender in found:
         contender.size_up(seconds, run.device)
-    images = None if split is None else split.x.to(run.device)
+    images = None if split is None else len(split)
     # A thread on the CPU works on one network after the other, a GPU on all of them at once.
     on_gpu = run.device.type == "cuda"
     at_once = [one.networks for one in found if one.method == "fa_lib"] if on_gpu else [1]

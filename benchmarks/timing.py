@@ -1,15 +1,18 @@
-"""Clocks: seconds of a call, alone, in turn with others, and in several threads at once."""
+"""Clocks: seconds of a call, alone, in turn with others, and in several processes at once."""
 
 from __future__ import annotations
 
-import threading
+import multiprocessing
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.synchronize import Barrier
 
 import torch
 
 Part = Callable[[], object]
+
+_barrier: Barrier  # where the processes of `together` meet
 
 
 def repeated(part: Part, seconds: float) -> float:
@@ -20,6 +23,11 @@ def repeated(part: Part, seconds: float) -> float:
         part()
         calls += 1
     return took / calls
+
+
+def each_alone(parts: dict[str, Part], seconds: float) -> dict[str, float]:
+    """Seconds a call of each part, one part after the other, so long each."""
+    return {name: repeated(part, seconds) for name, part in parts.items()}
 
 
 def in_turn(parts: dict[str, Part], seconds: float) -> dict[str, float]:
@@ -56,23 +64,33 @@ def repeated_on_gpu(part: Part, seconds: float) -> float:
     return run(calls) / calls
 
 
-def together(threads: int, job: Callable[[], dict[str, float]]) -> dict[str, float]:
-    """Run a job in every thread at the same time, one thread inside operations; the means."""
-    before = torch.get_num_threads()
-    start = threading.Barrier(threads)
+def together(
+    processes: int, job: Callable[..., dict[str, float]], *arguments: object
+) -> dict[str, float]:
+    """Run a job in every process at the same time, one thread inside operations; the means.
 
-    def in_thread() -> dict[str, float]:
-        torch.set_num_threads(1)
-        start.wait()
-        return job()
+    In threads, the job would be timed with their waiting for each other's turn with the
+    interpreter, which is no work.
+    """
+    ways = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in ways else "spawn")
+    context.set_forkserver_preload(["torch"])
+    barrier = context.Barrier(processes)
+    with ProcessPoolExecutor(processes, context, _meet_at, (barrier,)) as pool:
+        done = [pool.submit(_at_once, job, arguments) for _ in range(processes)]
+        found = [each.result() for each in done]
+    return {name: sum(each[name] for each in found) / processes for name in found[0]}
 
-    try:
-        with ThreadPoolExecutor(threads) as pool:
-            done = [pool.submit(in_thread) for _ in range(threads)]
-            found = [each.result() for each in done]
-    finally:
-        torch.set_num_threads(before)  # a thread sets the number for threads to come
-    return {name: sum(each[name] for each in found) / threads for name in found[0]}
+
+def _meet_at(barrier: Barrier) -> None:
+    global _barrier
+    _barrier = barrier
+
+
+def _at_once(job: Callable[..., dict[str, float]], arguments: Sequence[object]) -> dict[str, float]:
+    torch.set_num_threads(1)
+    _barrier.wait()
+    return job(*arguments)
 
 
 def clocked(call: Callable[[], object], device: torch.device) -> float:

@@ -182,14 +182,13 @@ def test_the_estimate_of_memory_is_above_what_training_holds():
         assert held < workloads.bytes_needed(sizes, 1) < 3 * held
 
 
-@pytest.mark.parametrize(("source", "images"), [("noise", None), ("images", torch.rand(50, 12))])
-def test_parts_are_timed_in_both_ways(two_threads: None, source: str, images: torch.Tensor | None):
+@pytest.mark.parametrize(("source", "images"), [("noise", None), ("images", 50)])
+def test_parts_are_timed_in_both_ways(two_threads: None, source: str, images: int | None):
     rows = list(ceilings.measure_parts((12, 9, 4), 1, torch.device("cpu"), 0.001, images))
     parts = [source, *ceilings.PRODUCTS, "elementwise", "Adam"]
     assert [row["quantity"] for row in rows if row["method"] == "hot"] == parts
     assert [row["quantity"] for row in rows if row["method"] == "streamed"] == parts
     assert all(row["value"] > 0 for row in rows)
-    assert torch.get_num_threads() == 2
 
 
 @pytest.mark.parametrize("networks", [1, 3])
