@@ -1,4 +1,4 @@
-"""Chapters executed side by side while the book is built."""
+"""Before the book's pages are read: its results are checked, its chapters executed side by side."""
 
 import sys
 import time
@@ -7,6 +7,7 @@ from types import ModuleType
 
 import nbformat
 import pytest
+from built_book import load_fa_book
 from jupyter_cache import get_cache
 from jupyter_cache.base import JupyterCacheAbstract
 
@@ -101,3 +102,12 @@ def test_kernels_end_with_what_started_them(fa_execute: ModuleType, tmp_path: Pa
             return
         time.sleep(0.1)
     pytest.fail("The kernel goes on.")
+
+
+def test_a_result_that_cannot_be_used_stops_the_build(results_root: Path) -> None:
+    check_results = load_fa_book().check_results
+    check_results(None)  # the repository's own are good
+    (results_root / "sweep").mkdir(parents=True)
+    (results_root / "sweep" / "paper.json").write_text("{", encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"sweep/paper is damaged(.|\n)* with fa-lib run"):
+        check_results(None)
