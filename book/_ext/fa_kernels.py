@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 
 import pandas
@@ -54,6 +55,8 @@ def serve() -> None:
     pandas.options.display.max_columns = 20
     gc.freeze()  # what is there now is no kernel's garbage
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the kernels that have ended
+    # Newer Pythons warn of threads. The one there is, of pyarrow's jemalloc, is prepared for forks.
+    warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     for line in sys.stdin:
         if os.fork() == 0:
             return become_kernel(*json.loads(line))
