@@ -23,14 +23,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.peers import BATCH, LR
-from benchmarks.timing import (
-    Part,
-    each_alone,
-    in_turn,
-    repeated,
-    repeated_on_gpu,
-    together,
-)
+from benchmarks.timing import Part, each_alone, in_turn, repeated, repeated_on_gpu, together
 
 Row = dict[str, object]
 

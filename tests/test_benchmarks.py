@@ -3,6 +3,7 @@
 import copy
 import itertools
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -180,6 +181,21 @@ def test_the_estimate_of_memory_is_above_what_training_holds():
     for sizes in workloads.NOISE_SIZES:
         held = speed.memory_of_training(sizes)
         assert held < workloads.bytes_needed(sizes, 1) < 3 * held
+
+
+def _job(folder: Path, caller: int) -> dict[str, float]:
+    """Whether this run is the first to come to a folder, and where it takes place."""
+    try:
+        (folder / "first").mkdir()
+        first = 1
+    except FileExistsError:
+        first = 0
+    return {"first": first, "threads": torch.get_num_threads(), "here": os.getpid() == caller}
+
+
+def test_a_job_runs_once_in_each_process_and_its_values_are_averaged(tmp_path: Path):
+    found = timing.together(2, _job, tmp_path, os.getpid())
+    assert found == {"first": 0.5, "threads": 1, "here": 0}
 
 
 @pytest.mark.parametrize(("source", "images"), [("noise", None), ("images", 50)])
