@@ -11,8 +11,8 @@ In each of them
   itself.
 
 The result is stored as results/speed/precision; from a processor without AVX-512, which has no
-units for bfloat16, as precision-avx2 or so; from a GPU as precision-cuda. Run it on an idle
-machine, from the repository's root:
+units for bfloat16, as precision-avx2 or so; from one with units for whole tiles of it as
+precision-amx; from a GPU as precision-cuda. Run it on an idle machine, from the repository's root:
 
     python -m benchmarks.precision
 """
@@ -189,7 +189,10 @@ def name_of(device: torch.device) -> str:
     if device.type != "cpu":
         return f"precision-{device.type}"
     instructions = torch.backends.cpu.get_cpu_capability().lower().replace(" ", "-")
-    return "precision" if instructions.startswith("avx512") else f"precision-{instructions}"
+    if not instructions.startswith("avx512"):
+        return f"precision-{instructions}"
+    ask = getattr(torch.cpu, "get_capabilities", dict)  # which older versions do not have
+    return "precision-amx" if ask().get("amx_bf16") else "precision"
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Before the book's pages are read: its results are checked, its chapters executed side by side."""
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -47,7 +48,8 @@ def executed(
         nbformat.write(notebook, folder / f"{name}.ipynb")
         cache.add_nb_to_project(str(folder / f"{name}.ipynb"))
     paths = [str(folder / f"{name}.ipynb") for name in notebooks]
-    fa_execute.fill(cache, paths, timeout=300, kernels=2)
+    with fa_execute.forking() as fork:
+        fa_execute.fill(cache, paths, timeout=300, kernels=2, fork=fork)
     found = {}
     for record in cache.list_cache_records():
         cells = cache.get_cache_bundle(record.pk).nb.cells
@@ -95,7 +97,7 @@ def test_chapters_that_fail_are_left_to_the_builder(fa_execute: ModuleType, tmp_
 @pytest.mark.skipif(sys.platform != "linux", reason="kernels are not forked there")
 def test_kernels_end_with_what_started_them(fa_execute: ModuleType, tmp_path: Path) -> None:
     with fa_execute.forking() as fork:
-        pid = fork(str(tmp_path), ["-f", str(tmp_path / "connection.json")])
+        pid = fork(str(tmp_path), ["-f", str(tmp_path / "connection.json")], os.environ)
         assert Path(f"/proc/{pid}").exists()
     for _ in range(300):
         if not Path(f"/proc/{pid}").exists():

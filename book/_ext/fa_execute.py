@@ -2,6 +2,8 @@
 
 It fills the cache from which myst-nb then takes them. A chapter that fails is left out of it:
 myst-nb executes that again and reports the error in its usual way.
+
+_config.yml names it before the other extensions: the server below imports while those do.
 """
 
 import asyncio
@@ -14,7 +16,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -29,12 +31,12 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
-from fa_lib.batch.kernel import kernel_manager
-
 logger = logging.getLogger(__name__)
 
-# Gives the pid of a new kernel in a folder, with arguments of its own.
-Fork = Callable[[str, Sequence[str]], int]
+# Gives the pid of a new kernel in a folder, with arguments and an environment of its own.
+Fork = Callable[[str, Sequence[str], Mapping[str, str]], int]
+# As many kernels as processors: more threads in each would be in one another's way.
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
 class _Process:
@@ -76,7 +78,7 @@ class _ForkedKernel(LocalProvisioner):
     async def launch_kernel(self, cmd: list[str], **options: Any) -> dict[str, Any]:
         """Take from the command what is meant for the kernel."""
         arguments = cmd[cmd.index("ipykernel_launcher") + 1 :]
-        self.pid = self.pgid = self.fork(options["cwd"], arguments)
+        self.pid = self.pgid = self.fork(options["cwd"], arguments, options["env"])
         self.process = _Process(self.pid)
         return self.connection_info
 
@@ -89,13 +91,18 @@ def forking() -> Iterator[Fork | None]:
         return
     command = [sys.executable, str(Path(__file__).with_name("fa_kernels.py"))]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command,
+        env=ONE_THREAD | os.environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as server:
         one_at_a_time = threading.Lock()
 
-        def fork(folder: str, arguments: Sequence[str]) -> int:
+        def fork(folder: str, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+            asked = json.dumps([folder, arguments, dict(environment)])
             with one_at_a_time:
-                print(json.dumps([folder, arguments]), file=server.stdin, flush=True)
+                print(asked, file=server.stdin, flush=True)
                 return int(server.stdout.readline())
 
         try:
@@ -116,6 +123,8 @@ def execute_notebook(
     Raises:
         RuntimeError, CellControlSignal: a cell or the kernel failed, or took too long.
     """
+    from fa_lib.batch.kernel import kernel_manager  # imports for seconds: see the module's text
+
     with kernel_manager() as manager:
         if fork is not None:
             manager.kernel_id = str(uuid.uuid4())
@@ -133,7 +142,13 @@ def execute_notebook(
         asyncio.run(client.async_execute(cleanup_kc=True))
 
 
-def fill(cache: JupyterCacheAbstract, paths: Sequence[str], timeout: float, kernels: int) -> None:
+def fill(
+    cache: JupyterCacheAbstract,
+    paths: Sequence[str],
+    timeout: float,
+    kernels: int,
+    fork: Fork | None,
+) -> None:
     """Execute notebooks, so many at a time, and keep in the cache those that do not fail."""
 
     def run(path: str) -> None:
@@ -148,15 +163,15 @@ def fill(cache: JupyterCacheAbstract, paths: Sequence[str], timeout: float, kern
     one_at_a_time = threading.Lock()
     pool = ThreadPoolExecutor(kernels)
     try:
-        with forking() as fork:
-            for path, job in [(path, pool.submit(run, path)) for path in paths]:
-                if job.exception():  # of which myst-nb will tell
-                    logger.info("%s failed and is executed again", Path(path).name)
+        for path, job in [(path, pool.submit(run, path)) for path in paths]:
+            if job.exception():  # of which myst-nb will tell
+                logger.info("%s failed and is executed again", Path(path).name)
     finally:
-        pool.shutdown(cancel_futures=True)
+        # Not waiting: stopped in between, the kernels end with what forks them, just after this.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
-def execute(app: Sphinx, env: BuildEnvironment, pages: list[str]) -> None:
+def execute(app: Sphinx, env: BuildEnvironment, pages: list[str], fork: Fork | None) -> None:
     """Execute those of the pages about to be read that are chapters and not in the cache."""
     paths = [Path(env.doc2path(page)).resolve() for page in pages]
     # The largest first, which tend to take long: the last ones leave a processor idle.
@@ -172,12 +187,18 @@ def execute(app: Sphinx, env: BuildEnvironment, pages: list[str]) -> None:
     if len(waiting) < 2:
         return
     logger.info("executing %d chapters on %d processors", len(waiting), processors)
-    # As many kernels as processors: more threads in each would be in one another's way.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    fill(cache, waiting, app.config.nb_execution_timeout, processors)
+    os.environ.update(ONE_THREAD | os.environ)
+    fill(cache, waiting, app.config.nb_execution_timeout, processors, fork)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the above with Sphinx."""
-    app.connect("env-before-read-docs", execute)
+    """Start what forks kernels, and have it stopped once all pages can be read."""
+    server = contextlib.ExitStack()
+    fork = server.enter_context(forking())
+
+    def execute_and_stop(app: Sphinx, env: BuildEnvironment, pages: list[str]) -> None:
+        with server:
+            execute(app, env, pages, fork)
+
+    app.connect("env-before-read-docs", execute_and_stop)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

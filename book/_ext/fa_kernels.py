@@ -1,7 +1,8 @@
 """Forks kernels that have already imported what every chapter imports; run by fa_execute.
 
 Importing torch and the rest takes several seconds of a processor, once here instead of once in each
-chapter. Asked by a line of JSON, [a folder, a kernel's arguments], the new kernel writes its pid.
+chapter. Asked by a line of JSON, [a folder, a kernel's arguments, its environment], the new kernel
+writes its pid.
 """
 
 import gc
@@ -11,7 +12,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas
 
@@ -25,12 +26,13 @@ IMPORTED = (
     "ipykernel.kernelapp",
     "ipykernel.ipkernel",
     "matplotlib.pyplot",
+    "pyarrow.dataset",
     "scipy.stats",
     "sklearn.datasets",
 )
 
 
-def become_kernel(folder: str, arguments: Sequence[str]) -> None:
+def become_kernel(folder: str, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
     """Serve as a kernel in that folder, until told to end or left by who asked for it."""
     from ipykernel.kernelapp import IPKernelApp
 
@@ -40,6 +42,8 @@ def become_kernel(folder: str, arguments: Sequence[str]) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
     app = IPKernelApp.instance(parent_handle=os.getppid())
     app.initialize(list(arguments))
     app.start()

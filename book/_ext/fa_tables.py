@@ -8,11 +8,13 @@ import contextlib
 import functools
 import sys
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 
 from fa_lib import results
 from fa_lib._device import resolve_device
@@ -20,13 +22,18 @@ from fa_lib.claims import Verdict, judge_stored, summary
 
 VERDICTS, STATUS, MADE = "<!-- verdicts -->", "<!-- status -->", "<!-- made -->"
 HOURS = "<!-- hours -->"
+INDEX = "book/index"  # has the verdicts and the answer
 README_BEGIN, README_END = "<!-- verdicts: by `make verdicts` -->", "<!-- end of verdicts -->"
 
 
 @functools.cache
+def _judging() -> Future[list[Verdict]]:
+    return ThreadPoolExecutor(1).submit(lambda: judge_stored()[0])
+
+
 def judged() -> list[Verdict]:
     """The verdicts by the stored results; judging takes seconds."""
-    return judge_stored()[0]
+    return _judging().result()
 
 
 def verdicts(chapters: str, effects: bool) -> str:
@@ -96,6 +103,12 @@ def _row(cells: Sequence[Any]) -> str:
     return "| " + " | ".join(str(cell).replace("|", r"\|") for cell in cells) + " |"
 
 
+def begin(app: Sphinx, env: BuildEnvironment, pages: list[str]) -> None:
+    """Judge while the chapters are executed, if the page that shows the verdicts is to be read."""
+    if INDEX in pages:
+        _judging()
+
+
 def fill_in(app: Sphinx, page: str, source: list[str]) -> None:
     """Put the tables where a page's source has their marks."""
     if VERDICTS in source[0]:
@@ -119,6 +132,7 @@ def with_verdicts(readme: str) -> str:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
+    app.connect("env-before-read-docs", begin, priority=100)  # before chapters are executed
     app.connect("source-read", fill_in)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
