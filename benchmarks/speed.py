@@ -11,9 +11,9 @@ and beside them
 - profile: Figure 3's quick profile from end to end, once and by fa_lib alone.
 
 All methods of a size are timed in turns, and that is repeated, so that what slows the machine down
-slows all of them. A complete run is stored as results/speed/<device>, one with --quick as
-<device>-quick, and one with --only not at all. Run it on an idle machine, from the repository's
-root:
+slows all of them. A complete run is stored as results/speed/<device>, with --name X as <device>-X,
+beside another machine's; one with --quick has -quick after that, and one with --only is not stored
+at all. Run it on an idle machine, from the repository's root:
 
     python -m benchmarks.speed
 """
@@ -177,10 +177,10 @@ def facts_about(
         "batch_size": peers.BATCH,
         "dataset": dataset,
     }
-    name = run.device.type + ("-quick" if chosen.quick else "")
+    parts = [run.device.type, chosen.name, "quick" if chosen.quick else ""]
     return {
         "experiment": "speed",
-        "name": name,
+        "name": "-".join(filter(None, parts)),
         "profile": "quick" if chosen.quick else "paper",
         "config": config,
         "config_hash": results.config_hash(config),
@@ -206,6 +206,7 @@ def arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--device", default="cpu", help="cpu (the default) or cuda")
+    parser.add_argument("--name", default="", help="of the machine, for a result beside another's")
     parser.add_argument("--repeats", type=int, help="of everything (default 5, with --quick 2)")
     parser.add_argument(
         "--only", nargs="+", choices=PIECES, metavar="PIECE", help=f"some of {', '.join(PIECES)}"
@@ -216,6 +217,8 @@ def arguments() -> argparse.Namespace:
     chosen = parser.parse_args()
     if chosen.repeats is not None and chosen.repeats < 1:
         parser.error("--repeats must be at least 1")
+    if chosen.name and not chosen.name.isalnum():
+        parser.error("--name must be made of letters and digits")
     chosen.repeats = chosen.repeats or (2 if chosen.quick else 5)
     chosen.seconds = QUICK_SECONDS if chosen.quick else SECONDS
     chosen.load = os.getloadavg()[0]

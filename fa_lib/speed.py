@@ -25,6 +25,7 @@ __all__ = [
     "in_words",
     "memory_of_training",
     "parts_of_step",
+    "processors",
     "ratios",
     "shares",
     "stored",
@@ -49,9 +50,17 @@ def stored(name: str = "cpu") -> Result | None:
 
     Arguments:
         name: "cpu" or "cuda"; "precision", what fewer digits bring and do ("precision-avx2" without
-            AVX-512, "precision-cuda" on a GPU); or "steps", what each change of the engine brought.
+            AVX-512, "precision-amx" with units for tiles, "precision-cuda" on a GPU); or "steps",
+            what each change of the engine brought.
     """
     return results.load("speed", name, None) or results.load("speed", f"{name}-quick", None)
+
+
+def processors() -> list[Result]:
+    """The full measurements on CPUs: "cpu", then those that were given a name of their own."""
+    names = {name for folder, name in results.stored() if folder.name == "speed"}
+    full = sorted(n for n in names if n.split("-")[0] == "cpu" and not n.endswith("-quick"))
+    return [found for name in full if (found := results.load("speed", name, None))]
 
 
 def throughput(table: pd.DataFrame) -> pd.DataFrame:

@@ -252,10 +252,10 @@ def test_a_small_benchmark_from_end_to_end(
     monkeypatch.setitem(run_speed.COUNTS, "cpu", (1, 3, 5))  # the last is left out of a quick run
     monkeypatch.setattr(run_speed, "dataset_info", lambda name: replace(INFO, at_hand=False))
     monkeypatch.setattr(run_speed, "QUICK_SECONDS", 0.02)
-    monkeypatch.setattr("sys.argv", ["speed", "--quick", "--repeats", "1"])
+    monkeypatch.setattr("sys.argv", ["speed", "--quick", "--repeats", "1", "--name", "here"])
     run_speed.main()
     assert "Stored in" in capsys.readouterr().out
-    stored = results.load("speed", "cpu-quick", None)
+    stored = results.load("speed", "cpu-here-quick", None)
     assert stored.provenance["config"]["dataset"] == "mnist5k"
     assert set(stored.provenance["data_fingerprints"]) == {"mnist5k"}
     shown = speed.summary(stored.table)
@@ -333,7 +333,7 @@ def test_a_part_of_the_benchmark_is_not_stored(monkeypatch: pytest.MonkeyPatch, 
     assert not list(results_root.glob("speed/*"))
 
 
-@pytest.mark.parametrize("words", [["--repeats", "0"], ["--only", "nose"]])
+@pytest.mark.parametrize("words", [["--repeats", "0"], ["--only", "nose"], ["--name", "a/b"]])
 def test_a_wrong_option_is_refused(monkeypatch: pytest.MonkeyPatch, words: list[str]):
     monkeypatch.setattr("sys.argv", ["speed", *words])
     with pytest.raises(SystemExit):

@@ -143,6 +143,15 @@ def test_the_full_measurement_comes_before_the_quick_one(table, results_root):
     assert speed.stored("somewhere").provenance["name"] == "somewhere"
 
 
+def test_processors_are_those_of_full_measurements_on_cpus(table, results_root):
+    for name in ("cpu-quick", "cpu-other", "cuda", "precision", "cpu"):
+        save(table, name)
+    found = [result.provenance["name"] for result in speed.processors()]
+    assert found[0] == "cpu"
+    assert "cpu-other" in found
+    assert not {"cpu-quick", "cuda", "precision"} & set(found)
+
+
 def test_a_benchmark_is_damaged_or_good_and_never_stale(table, results_root, monkeypatch):
     path = save(table, "somewhere").path
     monkeypatch.setattr(results, "NUMERICS", results.NUMERICS + 1)
