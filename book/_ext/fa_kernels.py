@@ -5,6 +5,7 @@ chapter. Asked by a line of JSON, [a folder, a kernel's arguments, its environme
 writes its pid.
 """
 
+import atexit
 import gc
 import importlib
 import json
@@ -15,6 +16,8 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 import pandas
+
+import fa_lib
 
 # A kernel sets this when it starts, which is too late for a matplotlib that is there already.
 BACKEND = "module://matplotlib_inline.backend_inline"
@@ -36,6 +39,9 @@ def become_kernel(folder: str, arguments: Sequence[str], environment: Mapping[st
     """Serve as a kernel in that folder, until told to end or left by who asked for it."""
     from ipykernel.kernelapp import IPKernelApp
 
+    # After what ipykernel registers from here on to put things in order. To take every module apart
+    # as well would take as long again.
+    atexit.register(os._exit, 0)
     os.setsid()  # leads a group, which signals reach together with all that it starts
     os.write(1, f"{os.getpid()}\n".encode())
     os.dup2(2, 1)
@@ -57,6 +63,7 @@ def serve() -> None:
         importlib.import_module(name)
     # pandas, imported, takes this for a terminal, and would show as many columns as fit in it.
     pandas.options.display.max_columns = 20
+    fa_lib.load_dataset("mnist5k")  # what most live cells ask for, read and kept in memory once
     gc.freeze()  # what is there now is no kernel's garbage
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the kernels that have ended
     # Newer Pythons warn of threads. The one there is, of pyarrow's jemalloc, is prepared for forks.
