@@ -101,7 +101,8 @@ def use_style() -> None:
     ipython = sys.modules.get("IPython")
     if ipython and hasattr(ipython.get_ipython(), "kernel"):
         inline = importlib.import_module("matplotlib_inline.backend_inline")
-        inline.set_matplotlib_formats("svg", metadata={"Date": None})
+        # The layout leaves the margins. To crop them, all texts would be measured once more.
+        inline.set_matplotlib_formats("svg", metadata={"Date": None}, bbox_inches=None)
 
 
 def mean_and_band(
