@@ -1,23 +1,27 @@
-"""The answer in one figure, `{answer}`: drawn from the stored results when its page is read.
+"""The answer in one figure, `{answer}`: drawn from the stored results while chapters are executed.
 
 It is drawn twice, for wide and for narrow screens; the style sheet shows the one that fits.
 """
 
+import functools
 import os
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from docutils import nodes
-from fa_tables import judged
+from fa_tables import INDEX, judged
 from matplotlib.figure import Figure
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 from fa_lib import plotting
 from fa_lib.claims import Judgement, Run, Verdict, runs
 from fa_lib.experiments import stored_result
+from fa_lib.results import Result
 
 ACCURACY = "test_accuracy"
 ROW = 0.13  # inches, of a row of effects
@@ -115,25 +119,57 @@ def _interval(row: Judgement) -> str:
     return f"{row.effect:.2g} [{row.low:.2g}, {row.high:.2g}]"
 
 
+def make(pictures: Sequence[Path]) -> tuple[Result, list[Run]]:
+    """Draw the figure, wide and narrow, into two files.
+
+    Returns:
+        The result that it shows, and the runs whose curves it has.
+
+    Raises:
+        LookupError: the result is not stored, or is stale.
+    """
+    result, verdicts = stored_result("learning", "paper"), judged()
+    if result is None:
+        raise LookupError("The answer needs the stored result learning/paper, absent or stale.")
+    found = [run for run in runs(result.table, [ACCURACY]) if run.full]
+    curves = [run for run in found if run.n == found[0].n]
+    with mpl.rc_context():
+        plotting.use_style()
+        for path, narrow in zip(pictures, (False, True), strict=True):
+            draw(curves, verdicts, narrow=narrow).savefig(path, metadata={"Date": None})
+    return result, curves
+
+
+@functools.cache
+def _making(*pictures: Path) -> Future[tuple[Result, list[Run]]]:
+    return ThreadPoolExecutor(1).submit(make, pictures)
+
+
+def pictures(env: BuildEnvironment) -> list[Path]:
+    """Where the figure is drawn: Sphinx keeps there what it makes on the way."""
+    return [Path(env.doctreedir) / f"answer-{shape}.svg" for shape in ("wide", "narrow")]
+
+
+def begin(app: Sphinx, pages: list[str]) -> None:
+    """Draw while the chapters are executed, if the page that shows the figure is to be read."""
+    if INDEX in pages:
+        _making(*pictures(app.env))
+
+
 class Answer(SphinxDirective):
     """The figure, in both shapes, and what it shows in words."""
 
     def run(self) -> list[nodes.Node]:
-        """Draw, and put the pictures where Sphinx keeps what it makes on the way."""
-        result, verdicts = stored_result("learning", "paper"), judged()
-        if result is None:
-            raise self.error("The answer needs the stored result learning/paper, absent or stale.")
-        found = [run for run in runs(result.table, [ACCURACY]) if run.full]
-        curves = [run for run in found if run.n == found[0].n]
+        """Take the pictures, drawn by now or soon, into the page."""
+        paths = pictures(self.env)
+        try:
+            result, curves = _making(*paths).result()
+        except LookupError as absent:
+            raise self.error(str(absent)) from absent
         figure = nodes.figure(classes=["answer"], names=["answer"])
-        for shape in ("wide", "narrow"):
-            path = Path(self.env.doctreedir) / f"answer-{shape}.svg"
-            with mpl.rc_context():
-                plotting.use_style()
-                drawn = draw(curves, verdicts, narrow=shape == "narrow")
-                drawn.savefig(path, metadata={"Date": None})
+        for path in paths:
             uri = "/" + os.path.relpath(path, self.env.srcdir)
-            figure += nodes.image(uri=uri, alt=ALT, classes=[f"answer-{shape}"])
+            figure += nodes.image(uri=uri, alt=ALT, classes=[path.stem])
         facts = result.provenance
         provenance = (
             f"learning/{facts['name']}, {facts['config']['dataset']}, {facts['date'][:10]}, "
@@ -141,7 +177,7 @@ class Answer(SphinxDirective):
         )
         figure += nodes.caption("", "", *self.inline(CAPTION.format(provenance=provenance)))
         self.state.document.note_explicit_target(figure, figure)
-        return [figure, nodes.paragraph("", "", *self.inline(in_words(curves, verdicts)))]
+        return [figure, nodes.paragraph("", "", *self.inline(in_words(curves, judged())))]
 
     def inline(self, text: str) -> list[nodes.Node]:
         """Markdown of one paragraph as nodes."""
@@ -152,4 +188,5 @@ class Answer(SphinxDirective):
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.add_directive("answer", Answer)
+    app.connect("chapters-begin", begin)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

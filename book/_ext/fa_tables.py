@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
-from sphinx.environment import BuildEnvironment
 
 from fa_lib import results
 from fa_lib._device import resolve_device
@@ -103,7 +102,7 @@ def _row(cells: Sequence[Any]) -> str:
     return "| " + " | ".join(str(cell).replace("|", r"\|") for cell in cells) + " |"
 
 
-def begin(app: Sphinx, env: BuildEnvironment, pages: list[str]) -> None:
+def begin(app: Sphinx, pages: list[str]) -> None:
     """Judge while the chapters are executed, if the page that shows the verdicts is to be read."""
     if INDEX in pages:
         _judging()
@@ -132,7 +131,7 @@ def with_verdicts(readme: str) -> str:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
-    app.connect("env-before-read-docs", begin, priority=100)  # before chapters are executed
+    app.connect("chapters-begin", begin)
     app.connect("source-read", fill_in)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
