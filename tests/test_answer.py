@@ -1,7 +1,9 @@
 """The answer on the first page says in words what the verdicts say in numbers."""
 
 import importlib
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -63,3 +65,22 @@ def test_nothing_is_cut_off_where_the_page_is_narrow(fa_answer, style: None) -> 
         extent = text.get_window_extent(renderer)
         assert extent.x0 >= 0, text.get_text()
         assert extent.x1 <= figure.bbox.width, text.get_text()
+
+
+def test_it_is_drawn_while_chapters_run_if_its_page_is_to_be_read(
+    fa_answer, tmp_path: Path
+) -> None:
+    app = SimpleNamespace(env=SimpleNamespace(doctreedir=tmp_path))
+    fa_answer.begin(app, ["book/primer"])
+    assert fa_answer._drawing.cache_info().misses == 0
+    fa_answer.begin(app, ["book/primer", "book/index"])
+    drawing = fa_answer._drawing(*fa_answer.pictures(app.env))
+    assert fa_answer._drawing.cache_info().misses == 1  # the page waits for what has begun
+    _, curves = drawing.result()
+    assert [run.setting for run in curves] == ["F", "T"]
+    wide, narrow = (
+        [float(side) for side in re.search(r'viewBox="0 0 (\S+) (\S+)"', text).groups()]
+        for text in ((tmp_path / f"answer-{shape}.svg").read_text() for shape in ("wide", "narrow"))
+    )
+    assert wide[0] == 2 * narrow[0]
+    assert wide[1] < narrow[1]

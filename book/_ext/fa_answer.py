@@ -12,7 +12,7 @@ from typing import Any
 
 import matplotlib as mpl
 from docutils import nodes
-from fa_tables import INDEX, judged
+from fa_tables import judged
 from matplotlib.figure import Figure
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -23,6 +23,7 @@ from fa_lib.claims import Judgement, Run, Verdict, runs
 from fa_lib.experiments import stored_result
 from fa_lib.results import Result
 
+INDEX = "book/index"  # the page that shows it
 ACCURACY = "test_accuracy"
 ROW = 0.13  # inches, of a row of effects
 ALT = (
@@ -119,7 +120,7 @@ def _interval(row: Judgement) -> str:
     return f"{row.effect:.2g} [{row.low:.2g}, {row.high:.2g}]"
 
 
-def make(pictures: Sequence[Path]) -> tuple[Result, list[Run]]:
+def draw_into(pictures: Sequence[Path]) -> tuple[Result, list[Run]]:
     """Draw the figure, wide and narrow, into two files.
 
     Returns:
@@ -141,8 +142,8 @@ def make(pictures: Sequence[Path]) -> tuple[Result, list[Run]]:
 
 
 @functools.cache
-def _making(*pictures: Path) -> Future[tuple[Result, list[Run]]]:
-    return ThreadPoolExecutor(1).submit(make, pictures)
+def _drawing(*pictures: Path) -> Future[tuple[Result, list[Run]]]:
+    return ThreadPoolExecutor(1).submit(draw_into, pictures)
 
 
 def pictures(env: BuildEnvironment) -> list[Path]:
@@ -151,9 +152,9 @@ def pictures(env: BuildEnvironment) -> list[Path]:
 
 
 def begin(app: Sphinx, pages: list[str]) -> None:
-    """Draw while the chapters are executed, if the page that shows the figure is to be read."""
+    """Judge and draw while the chapters are executed, if the page that needs it is to be read."""
     if INDEX in pages:
-        _making(*pictures(app.env))
+        _drawing(*pictures(app.env))
 
 
 class Answer(SphinxDirective):
@@ -163,7 +164,7 @@ class Answer(SphinxDirective):
         """Take the pictures, drawn by now or soon, into the page."""
         paths = pictures(self.env)
         try:
-            result, curves = _making(*paths).result()
+            result, curves = _drawing(*paths).result()
         except LookupError as absent:
             raise self.error(str(absent)) from absent
         figure = nodes.figure(classes=["answer"], names=["answer"])

@@ -8,7 +8,6 @@ import contextlib
 import functools
 import sys
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,18 +20,13 @@ from fa_lib.claims import Verdict, judge_stored, summary
 
 VERDICTS, STATUS, MADE = "<!-- verdicts -->", "<!-- status -->", "<!-- made -->"
 HOURS = "<!-- hours -->"
-INDEX = "book/index"  # has the verdicts and the answer
 README_BEGIN, README_END = "<!-- verdicts: by `make verdicts` -->", "<!-- end of verdicts -->"
 
 
 @functools.cache
-def _judging() -> Future[list[Verdict]]:
-    return ThreadPoolExecutor(1).submit(lambda: judge_stored()[0])
-
-
 def judged() -> list[Verdict]:
     """The verdicts by the stored results; judging takes seconds."""
-    return _judging().result()
+    return judge_stored()[0]
 
 
 def verdicts(chapters: str, effects: bool) -> str:
@@ -102,12 +96,6 @@ def _row(cells: Sequence[Any]) -> str:
     return "| " + " | ".join(str(cell).replace("|", r"\|") for cell in cells) + " |"
 
 
-def begin(app: Sphinx, pages: list[str]) -> None:
-    """Judge while the chapters are executed, if the page that shows the verdicts is to be read."""
-    if INDEX in pages:
-        _judging()
-
-
 def fill_in(app: Sphinx, page: str, source: list[str]) -> None:
     """Put the tables where a page's source has their marks."""
     if VERDICTS in source[0]:
@@ -131,7 +119,6 @@ def with_verdicts(readme: str) -> str:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
-    app.connect("chapters-begin", begin)
     app.connect("source-read", fill_in)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
