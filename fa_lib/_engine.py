@@ -25,10 +25,12 @@ from fa_lib._progress import progress_bar
 from fa_lib.history import DivergenceError, History, Recorder
 from fa_lib.networks import MLP
 
-__all__ = ["Batches", "Schedule", "StopWhen", "train"]
+__all__ = ["Batches", "Callback", "Schedule", "StopWhen", "train"]
 
 # Gives inputs and targets of a step, in the same tensors for every batch of that size.
 Batches = Callable[[int], tuple[Tensor, Tensor]]
+# Both get some of the networks, the step, and what was just recorded of them: metric -> [N] values.
+Callback = Callable[[MLP, int, Mapping[str, Tensor]], object]
 StopWhen = Callable[[MLP, int, Mapping[str, Tensor]], bool]
 
 # Bytes of weights, gradients and optimiser state that one CPU thread works on: more falls out of
@@ -44,6 +46,7 @@ class Schedule:
 
     steps, lr, optimizer: as in `pretrain`.
     record_at: steps to record at, in order, the first and the last among them.
+    callback: called at every record, one call at a time.
     stop_when: asked at every record; True ends the training of those networks.
     """
 
@@ -51,6 +54,7 @@ class Schedule:
     lr: float
     optimizer: str
     record_at: Sequence[int]
+    callback: Callback | None = None
     stop_when: StopWhen | None = None
 
     def __post_init__(self) -> None:
@@ -71,12 +75,12 @@ def train(
     parts = _chunks(net)
     threads = torch.get_num_threads()
     workers = min(threads, len(parts)) if net.device.type == "cpu" else 1
-    stop = threading.Event()
+    stop, calling = threading.Event(), threading.Lock()
     bar = progress_bar(len(net) * schedule.steps, description, " network-steps", progress)
 
     def train_part(part: MLP) -> None:
         try:
-            _train_chunk(part, batches(part), schedule, recorder, stop, bar)
+            _train_chunk(part, batches(part), schedule, recorder, stop, calling, bar)
         except BaseException:
             stop.set()
             raise
@@ -112,6 +116,7 @@ def _train_chunk(
     schedule: Schedule,
     recorder: Recorder,
     stop: threading.Event,
+    calling: threading.Lock,
     bar: Any,
 ) -> None:
     steps = schedule.steps
@@ -124,6 +129,9 @@ def _train_chunk(
         x, y = next_batch(step)
         if step == next_record:
             values = recorder.record(net, step, x, y)
+            if schedule.callback is not None:
+                with calling:
+                    schedule.callback(net, recorder.first_step + step, values)
             if schedule.stop_when is not None and schedule.stop_when(net, step, values):
                 bar.update(len(net) * (steps - step // TICK * TICK))
                 return

@@ -88,7 +88,7 @@ class Recorder:
         measure: the caller's metrics, name -> function of the networks giving [N] values, or a
             mapping metric -> [N] values, recorded under those names.
         also: further metrics, a function of the networks giving name -> [N] values.
-        first_step: what the first step counts as in the History.
+        first_step: what the first step counts as in the History; kept as an attribute.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Recorder:
         self._seeds = seeds
         self._measure = dict(measure or {})
         self._also = also
-        self._first_step = first_step
+        self.first_step = first_step
         self._records: list[tuple[tuple[int, ...], int, dict[str, Tensor]]] = []
         self._lock = threading.Lock()
 
@@ -114,7 +114,7 @@ class Recorder:
 
         Raises:
             DivergenceError: a loss that is not finite.
-            ValueError: a measure that does not give one value for each network.
+            ValueError: a measure that does not give one value for each network, or none at all.
         """
         loss = cross_entropy(net(x), y)
         values = {"loss": loss, **alignment(net)}
@@ -125,6 +125,11 @@ class Recorder:
                 continue
             function = measure.function if isinstance(measure, MeasureAt) else measure
             found = function(net)
+            if isinstance(found, Mapping) and not found:
+                raise ValueError(
+                    f"measure {name!r} gave an empty mapping, so nothing to record: to look at the "
+                    "networks without recording, give a callback."
+                )
             for metric, value in (found if isinstance(found, Mapping) else {name: found}).items():
                 # A copy: a measure may give a view on weights that go on changing.
                 values[metric] = torch.as_tensor(value).detach().clone()
@@ -134,11 +139,11 @@ class Recorder:
                         f"got shape {list(values[metric].shape)}."
                     )
         with self._lock:
-            self._records.append((net.seeds, self._first_step + step, values))
+            self._records.append((net.seeds, self.first_step + step, values))
         finite = loss.isfinite()
         if not finite.all():
             lost = [seed for seed, ok in zip(net.seeds, finite.tolist(), strict=True) if not ok]
-            raise DivergenceError(lost, self._first_step + step)
+            raise DivergenceError(lost, self.first_step + step)
         return values
 
     def history(self) -> History:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fa_lib import _checks
 from fa_lib._batches import DataBatches
-from fa_lib._engine import Batches, Schedule, StopWhen, train
+from fa_lib._engine import Batches, Callback, Schedule, StopWhen, train
 from fa_lib.data import Dataset, Split
 from fa_lib.history import DivergenceError, History, Measure, MeasureAt, Recorder, record_steps
 from fa_lib.metrics import evaluate
@@ -33,6 +33,7 @@ def pretrain(
     optimizer: str = "adam",
     record_every: int | Iterable[int] | None = None,
     measure: Mapping[str, Measure | MeasureAt] | None = None,
+    callback: Callback | None = None,
     progress: bool | None = None,
 ) -> History:
     """Random noise training: every step draws fresh inputs and labels (paper, the method).
@@ -49,9 +50,16 @@ def pretrain(
         record_every: record at every so many steps, or at these very steps; the first and the last
             step are recorded always. Default: about 50 records.
         measure: further metrics to record: name -> function of the networks giving [N] values (or
-            a mapping of several such, metric -> values, recorded under those names). It is called
-            with a view on some of the networks at a time, from several threads; a
-            `MeasureAt(steps, function)` is called at those of the recorded steps alone.
+            a mapping of several such, metric -> values, recorded under those names; an empty one is
+            an error). It is called at every recorded step, with a view on some of the networks at a
+            time, from several threads at once; a `MeasureAt(steps, function)` is called at those of
+            the recorded steps alone, counted from 0 in this call as `record_every` counts them.
+        callback: a function of a view on some of the networks, the step, and what was just recorded
+            of them (metric -> [N] values), called at every recorded step before those networks
+            learn from it; what it returns is ignored. Parts of the networks train in several
+            threads, but there is one call at a time. `step` is the one that the History shows: all
+            noise steps that the networks have had. Copy what is to be kept, as training goes on in
+            the same tensors. An exception in it ends the training and comes out.
         progress: show a bar; None shows it at a terminal or in a notebook.
 
     Returns:
@@ -61,7 +69,8 @@ def pretrain(
         centered_alignment_angle_w<l> and centered_norm_w<l>.
 
     Raises:
-        ValueError, TypeError: a count, rate or name that is not allowed.
+        ValueError, TypeError: a count, rate or name that is not allowed, a measure that does not
+            give one value for each network.
         DivergenceError: a loss that is no longer finite; it holds the history so far.
     """
     start = net.noise_steps
@@ -76,7 +85,7 @@ def pretrain(
 
     record_at = record_steps(record_every, steps, default=max(1, steps // 50))
     recorder = Recorder(net.seeds, measure, first_step=start)
-    schedule = Schedule(steps, lr, optimizer, record_at)
+    schedule = Schedule(steps, lr, optimizer, record_at, callback)
     history = train(net, batches, schedule, recorder, "noise", progress)
     net.noise_steps += steps
     return history
@@ -95,6 +104,7 @@ def fit(
     test: Split | Mapping[str, Split] | None = None,
     record_every: int | Iterable[int] | None = None,
     measure: Mapping[str, Measure | MeasureAt] | None = None,
+    callback: Callback | None = None,
     stop_when: StopWhen | None = None,
     progress: bool | None = None,
 ) -> History:
@@ -105,14 +115,15 @@ def fit(
         split: training data; an epoch's last batch may be smaller.
         epochs, steps: how long; give one of them.
         batch_size, lr, optimizer, measure, progress: as in `pretrain`.
+        callback: as in `pretrain`; `step` counts the steps of this call.
         subset: each network's own training examples, indices into `split`, int64 [N, n]; None
             gives all of them to every network.
         test: data to evaluate at every recorded step, recorded as test_loss and test_accuracy; or
             a mapping of names to data, recorded as <name>_loss and <name>_accuracy.
         record_every: as in `pretrain`, in steps. Default: once an epoch.
-        stop_when: early stopping, a function of some of the networks, the step, and what was just
-            recorded of them (metric -> [N] values), called like a measure; True ends their
-            training.
+        stop_when: early stopping, a function that is given what `callback` is, at every recorded
+            step and after it, but from several threads at once; True ends the training of those
+            networks, before they learn from that step.
 
     Returns:
         A History whose `step` counts the steps of this call, with the metrics of `pretrain` and
@@ -120,7 +131,8 @@ def fit(
 
     Raises:
         ValueError, TypeError: a count, rate or name that is not allowed, labels outside the
-            networks' classes, inputs of another width.
+            networks' classes, inputs of another width, a measure that does not give one value for
+            each network.
         DivergenceError: a loss that is no longer finite; it holds the history so far.
     """
     if (epochs is None) == (steps is None):
@@ -152,7 +164,7 @@ def fit(
 
     record_at = record_steps(record_every, steps, default=per_epoch)
     recorder = Recorder(net.seeds, measure, also=accuracy)
-    schedule = Schedule(steps, lr, optimizer, record_at, stop_when)
+    schedule = Schedule(steps, lr, optimizer, record_at, callback, stop_when)
     return train(net, batches, schedule, recorder, "data", progress)
 
 

@@ -164,16 +164,15 @@ def test_path_lengths_are_sums_of_straight_pieces() -> None:
         net = MLP([784, 12, 10], rule="fa", seeds=[seed], device="cpu")
         points, readouts = [], []
 
-        def snapshot(part: MLP, points=points, readouts=readouts) -> dict:
+        def snapshot(part: MLP, step, values, points=points, readouts=readouts) -> None:
             points.append(torch.cat([p.flatten() for p in part.parameters()]).double().numpy())
             weight = part.weights[-1][0].double().numpy()
             readouts.append((weight - weight.mean(axis=0)).ravel())
-            return {}
 
         rows = stratified_indices(data.train.y, CONFIG.n, seed)
         how = {"steps": 100, "lr": CONFIG.sgd_lr, "optimizer": "sgd", "progress": False}
         how |= {"batch_size": CONFIG.batch_size}
-        fit(net, data.train.subset(rows), record_every=10, measure={"": snapshot}, **how)
+        fit(net, data.train.subset(rows), record_every=10, callback=snapshot, **how)
         assert len(points) == 11
         for metric, path in (("path_length", points), ("path_length_w2", readouts)):
             lengths = np.linalg.norm(np.diff(path, axis=0), axis=1).cumsum()

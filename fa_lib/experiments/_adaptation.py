@@ -211,14 +211,12 @@ def _states(config: Config, prep: Preparation) -> dict[int, MLP]:
     place = {seed: i for i, seed in enumerate(net.seeds)}
     kept = {step: copy.deepcopy(net) for step in sorted({*config.checkpoints, prep.steps})}
 
-    def copy_to(state: MLP) -> Measure:
-        def measure(part: MLP) -> Mapping[str, Tensor]:
-            rows = [place[seed] for seed in part.seeds]
-            for whole, own in zip(state.parameters(), part.parameters(), strict=True):
-                whole[rows] = own
-            return {}
-
-        return measure
+    def keep(part: MLP, step: int, values: Mapping[str, Tensor]) -> None:
+        if step not in kept:  # the first step is recorded always
+            return
+        rows = [place[seed] for seed in part.seeds]
+        for whole, own in zip(kept[step].parameters(), part.parameters(), strict=True):
+            whole[rows] = own
 
     pretrain(
         net,
@@ -226,7 +224,7 @@ def _states(config: Config, prep: Preparation) -> dict[int, MLP]:
         batch_size=prep.batch_size,
         lr=prep.lr,
         record_every=list(kept),
-        measure={str(step): MeasureAt({step}, copy_to(net)) for step, net in kept.items()},
+        callback=keep,
         progress=False,
     )
     return kept
@@ -247,7 +245,7 @@ def _paths(config: Config, params: dict[str, Any], device: torch.device) -> pd.D
                 steps=config.steps,
                 lr=config.adam_lr,
                 record_every=STRIDE,
-                measure={"snapshot": taken.measure()},
+                callback=taken.take,
             )
     table = in_the_plane(paths, readout_targets(start("FA", prep)), fitted_on=tuple(paths))
     names = table["arm"].str.partition("/")

@@ -124,7 +124,7 @@ def _paths(config: Config, params: dict[str, Any], device: torch.device) -> pd.D
             config.lr,
             steps=curve.steps,
             record_every=max(1, curve.steps // 200),
-            measure={"snapshot": taken.measure()},
+            callback=taken.take,
         )
     targets = readout_targets(states["start"])
     del snapshots["BP"]

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fa_lib.experiments._measures import centered_readout
-from fa_lib.history import Measure
 from fa_lib.networks import MLP
 from fa_lib.ranks import squared_singular_values
 
@@ -18,20 +17,15 @@ POINTS = 41  # of a path in the plane, equally spaced along it
 
 
 class Snapshots:
-    """The centred readout of every network at every record, by seed."""
+    """The centred readout of every network at every record, by seed: `take` is a callback."""
 
     def __init__(self) -> None:
         self.points: dict[int, list[NDArray[np.float64]]] = {}
 
-    def measure(self) -> Measure:
-        """A measure that takes the snapshots; what it records is nothing."""
-
-        def take(net: MLP) -> Mapping[str, Tensor]:
-            for seed, point in zip(net.seeds, centered_readout(net.weights[-1]), strict=True):
-                self.points.setdefault(seed, []).append(point.cpu().numpy().copy())
-            return {}
-
-        return take
+    def take(self, net: MLP, step: int, values: Mapping[str, Tensor]) -> None:
+        """Keep the readouts as they are now."""
+        for seed, point in zip(net.seeds, centered_readout(net.weights[-1]), strict=True):
+            self.points.setdefault(seed, []).append(point.cpu().numpy().copy())
 
 
 def in_the_plane(
