@@ -37,16 +37,21 @@ def test_throughput_lies_below_the_limit(ax, table):
 
 
 def test_the_limit_of_a_gpu_depends_on_the_stack(ax):
-    table = speed_tables.measured(counts=(1, 128), at_once=(1, 128))
-    table.loc[(table["method"] == "hot") & (table["networks"] == 128), "value"] /= 4
+    counts = (1, 128, 1000)
+    table = speed_tables.measured(counts=counts, at_once=counts)
+    table.loc[(table["method"] == "hot") & (table["networks"] == 1000), "value"] /= 4
     limit = speed.bounds(table)
     limit = case(limit[limit["bound"] == "hot"])
     line = plotting.plot_throughput(ax, case(speed.throughput(table)), limit)[
         "limit of the machine"
     ]
-    assert list(line.get_xdata(orig=False)) == [1, 128]
-    one, many = line.get_ydata(orig=False)
-    assert many == pytest.approx(4 * one)
+    assert list(line.get_xdata(orig=False)) == [128, 1000]  # one network alone has no limit
+    some, many = line.get_ydata(orig=False)
+    assert many == pytest.approx(4 * some)
+    # Where no stack was measured, neither is its limit drawn, least of all at one network.
+    rates = case(speed.throughput(table[table["networks"] == 1]))
+    line = plotting.plot_throughput(ax, rates, limit)["limit of the machine"]
+    assert not len(line.get_xdata(orig=False))
 
 
 def test_ratios_have_a_line_for_each_peer(ax, table):

@@ -84,8 +84,9 @@ def plot_throughput(
         lines[name] = _with_range(ax, rows, name, **_look(method))
     if limit is not None and len(limit):
         seconds = limit.groupby("networks")["value"].median()
-        if len(seconds) == 1:
+        if set(seconds.index) == {1}:  # a CPU's, which is the same at every number of networks
             seconds = pd.Series(seconds.iloc[0], index=[counts[0], counts[-1]])
+        seconds = seconds[seconds.index.isin(counts)]
         (lines[LIMIT],) = ax.plot(
             seconds.index, 1 / seconds, color=COLORS["null"], lw=1.2, label=LIMIT, zorder=1
         )
