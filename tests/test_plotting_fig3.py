@@ -1,5 +1,7 @@
 """Figure 3's panels are checked for what they show: means, medians of steps, paths, the map."""
 
+import statistics
+
 import matplotlib as mpl
 
 mpl.use("Agg")
@@ -63,6 +65,20 @@ def test_quartiles_count_those_that_do_not_get_there_as_slowest():
     few = pd.Series([10.0, np.nan, np.nan, np.nan])
     assert plotting.quartiles(few) == (np.inf, np.inf, np.inf)
     assert plotting.quartiles(pd.Series([10.0, 20.0, np.nan, np.nan, np.nan]))[0] == 20
+    assert plotting.quartiles(pd.Series([np.nan, np.nan])) == (np.inf, np.inf, np.inf)
+    # An even number: the middle lies between two, the second of which may not have got there.
+    assert plotting.quartiles(pd.Series([10.0, 40.0, np.nan, np.nan])) == (32.5, np.inf, np.inf)
+    assert plotting.quartiles(pd.Series([40.0, 10.0, 20.0, np.nan])) == (17.5, 30, np.inf)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 9, 10])
+def test_quartiles_are_the_usual_ones_where_all_get_there(n):
+    sample = np.random.default_rng(n).permutation(np.geomspace(10, 5000, n))
+    low, median, high = plotting.quartiles(pd.Series(sample))
+    assert median == pytest.approx(statistics.median(sample))
+    if n > 1:
+        expected = statistics.quantiles(sample, n=4, method="inclusive")
+        assert [low, median, high] == pytest.approx(expected)
 
 
 def test_steps_are_medians_and_the_missing_are_counted(ax):

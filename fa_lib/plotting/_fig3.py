@@ -15,8 +15,8 @@ from matplotlib.ticker import NullFormatter
 
 from fa_lib.metrics import area_under_curve
 from fa_lib.plotting._style import (
+    ARMS,
     COLORS,
-    LOOKS,
     STRONG_ARMS,
     arm_look,
     arms_in,
@@ -117,8 +117,15 @@ def plot_arm_values(ax: Axes, values: pd.DataFrame) -> None:
 
 
 def quartiles(steps: pd.Series) -> tuple[float, float, float]:
-    """Quartiles of steps to a threshold; infinite where too many (NaN) do not reach it."""
-    low, median, high = np.quantile(steps.fillna(np.inf), (0.25, 0.5, 0.75), method="higher")
+    """Quartiles of steps to a threshold, interpolated between neighbours as usual.
+
+    Those that do not reach it (NaN) count as slower than all others: a quartile is infinite where
+    it needs one of them.
+    """
+    shares = (0.25, 0.5, 0.75)
+    found = np.quantile(steps.fillna(steps.max()), shares)
+    slower = np.quantile(steps.fillna(np.inf), shares, method="higher")  # of the two neighbours
+    low, median, high = np.where(np.isinf(slower), np.inf, found)
     return float(low), float(median), float(high)
 
 
@@ -162,10 +169,10 @@ def plot_steps_to(
             (lines[arm],) = ax.plot(
                 at,
                 median if np.isfinite(median) else np.nan,
-                LOOKS[arm].marker,
+                ARMS[arm].marker,
                 ms=6 if arm in STRONG_ARMS else 4.5,
                 color=COLORS[arm],
-                label=f"{LOOKS[arm].name} (n = {len(steps)})",
+                label=f"{ARMS[arm].title} (n = {len(steps)})",
             )
     ax.set_yscale("log")
     ax.yaxis.set_major_formatter("{x:,.0f}")
@@ -201,7 +208,7 @@ def plot_paths(
             for task in tasks or [""]:
                 path = plane.xs((seed, arm, task), level=("seed", "arm", "task")).sort_index()
                 x, y = path["pc1"].to_numpy(), path["pc2"].to_numpy()
-                look, marker, label = arm_look(arm), LOOKS[arm].marker, LOOKS[arm].name
+                look, marker, label = arm_look(arm), ARMS[arm].marker, ARMS[arm].title
                 if task:
                     look["ls"], marker = tasks[task]
                     label = f"{label}, {name(task)}"
