@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fa_lib import MLP, fit, load_dataset, meta_loss, pretrain
-from fa_lib.data import stratified_indices
+from fa_lib.data import Dataset, stratified_indices
 from fa_lib.experiments import _adaptation, fig6
 from fa_lib.experiments._arms import start
 from fa_lib.experiments._measures import path_of_weights
@@ -88,27 +88,25 @@ def test_tasks_of_another_shape_are_refused(tmp_path: Path, monkeypatch) -> None
 
 
 def test_permuting_reorders_the_pixels_of_all_images_alike() -> None:
-    plain, moved = (_adaptation.load_task(name)[0] for name in CONFIG.tasks)
-    assert moved.name == "permuted mnist5k"
-    assert plain.name == "mnist5k"
+    plain, moved = (
+        (data.train, data.validation, _adaptation.task_test_images(name))
+        for name, data in ((name, _adaptation.load_task(name)) for name in CONFIG.tasks)
+    )
     columns = [
-        sorted(pixel.tobytes() for pixel in torch.cat([data.train.x, data.test.x]).numpy().T)
-        for data in (plain, moved)
+        sorted(pixel.tobytes() for pixel in torch.cat([part.x for part in parts]).numpy().T)
+        for parts in (plain, moved)
     ]
     assert columns[0] == columns[1]  # each pixel is there again, through all images
-    for part in ("train", "test"):
-        before, after = getattr(plain, part), getattr(moved, part)
+    for before, after in zip(plain, moved, strict=True):
         assert torch.equal(before.y, after.y)
         assert not torch.equal(before.x, after.x)
 
 
 def test_the_last_sixth_is_for_choices_alone() -> None:
-    whole = load_dataset("mnist5k").train
-    data, apart = _adaptation.load_task("mnist5k")
-    assert len(apart) == len(whole) // 6
-    assert len(data.train) + len(apart) == len(whole)
-    seen = {image.numpy().tobytes() for image in data.train.x}
-    assert not [image for image in apart.x if image.numpy().tobytes() in seen]
+    whole, data = load_dataset("mnist5k"), _adaptation.load_task("mnist5k")
+    assert len(data.validation) == len(whole.train) // 6
+    assert torch.equal(torch.cat([data.train.x, data.validation.x]), whole.train.x)
+    assert torch.equal(_adaptation.task_test_images("mnist5k").x, whole.test.x)
 
 
 # -- States of noise training ----------------------------------------------------------------------
@@ -148,9 +146,9 @@ def test_the_meta_loss_is_that_of_the_public_function(arm: str, optimizer: str) 
         net = start(arm, dataclasses.replace(prep, seeds=(seed,)))
         tasks = []
         for name in CONFIG.tasks:
-            data, _ = _adaptation.load_task(name)
-            rows = stratified_indices(data.train.y, CONFIG.n, seed)
-            tasks.append(dataclasses.replace(data, train=data.train.subset(rows)))
+            data, test = _adaptation.load_task(name), _adaptation.task_test_images(name)
+            own = data.train.subset(stratified_indices(data.train.y, CONFIG.n, seed))
+            tasks.append(Dataset(name, own, test, data.classes, data.image_shape, ""))
         how = {"lr": CONFIG.fixed_lr(optimizer), "batch_size": CONFIG.batch_size}
         expected = meta_loss(net, tasks, optimizer=optimizer, **how)
         assert found[seed] == pytest.approx(expected.item(), rel=1e-4)
@@ -159,7 +157,7 @@ def test_the_meta_loss_is_that_of_the_public_function(arm: str, optimizer: str) 
 def test_path_lengths_are_sums_of_straight_pieces() -> None:
     """Again from snapshots of all weights, in float64 and one network at a time."""
     table = piece("adapt-F-sgd-FA")
-    data, _ = _adaptation.load_task("permuted mnist5k")
+    data = _adaptation.load_task("permuted mnist5k")
     for seed in CONFIG.seeds:
         net = MLP([784, 12, 10], rule="fa", seeds=[seed], device="cpu")
         points, readouts = [], []

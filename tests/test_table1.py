@@ -148,7 +148,7 @@ def test_settings_that_make_no_table(change: dict, says: str) -> None:
 @pytest.fixture
 def small_official_files(root, monkeypatch):  # noqa: F811 - the fixture
     """CIFAR-100 and STL-10 as small files in the official formats, and nothing remembered."""
-    caches = (_arms.material, _arms.trained_before, _checkpoints._tried)
+    caches = (_arms.material, _arms.test_images, _arms.trained_before, _checkpoints._tried)
     for cache in caches:
         cache.cache_clear()
     write_cifar(root, monkeypatch, *CIFAR100)

@@ -13,9 +13,18 @@ import torch
 from torch import Tensor
 
 from fa_lib import _streams
-from fa_lib.data import Dataset, Split, load_dataset, validation_split
+from fa_lib.data import Split
 from fa_lib.experiments import _measures
-from fa_lib.experiments._arms import Preparation, own_examples, start, steps_before, train_on
+from fa_lib.experiments._arms import (
+    Material,
+    Preparation,
+    material,
+    own_examples,
+    start,
+    steps_before,
+    test_images,
+    train_on,
+)
 from fa_lib.experiments._paths import Snapshots, in_the_plane, readout_targets
 from fa_lib.history import Measure, MeasureAt
 from fa_lib.metrics import evaluate
@@ -39,23 +48,31 @@ def source_of(task: str) -> str:
 
 
 @functools.lru_cache(maxsize=6)
-def load_task(name: str) -> tuple[Dataset, Split]:
-    """A task, and the last sixth of its training images, taken out of it for choices."""
-    data = load_dataset(source_of(name))
-    if name.startswith(PERMUTED):
-        order = torch.randperm(
-            data.train.x.shape[1], generator=_streams.generator(0, "order of pixels")
-        )
-        train, test = (Split(part.x[:, order], part.y) for part in (data.train, data.test))
-        data = replace(data, name=name, train=train, test=test)
-    apart = validation_split(data, len(data.train) // 6)
-    return replace(data, train=apart.train), apart.test
+def load_task(name: str) -> Material:
+    """A task to learn and to choose by: the last sixth of its training images is for choices."""
+    data = material(source_of(name), None)
+    return replace(
+        data, train=_of_task(name, data.train), validation=_of_task(name, data.validation)
+    )
+
+
+def task_test_images(name: str) -> Split:
+    """The task's test images: to measure on, never to choose by."""
+    return _of_task(name, test_images(source_of(name)))
+
+
+def _of_task(name: str, split: Split) -> Split:
+    """A split of the task's data set as the task has it, its pixels permuted or not."""
+    if not name.startswith(PERMUTED):
+        return split
+    order = torch.randperm(split.x.shape[1], generator=_streams.generator(0, "order of pixels"))
+    return Split(split.x[:, order], split.y)
 
 
 def _preparation(config: Config, seeds: tuple[int, ...], device: torch.device) -> Preparation:
-    first, apart = load_task(config.tasks[0])
+    first = load_task(config.tasks[0])
     for task in config.tasks[1:]:
-        data, _ = load_task(task)
+        data = load_task(task)
         if (data.image_shape, data.classes) != (first.image_shape, first.classes):
             raise ValueError(
                 "The tasks must have one image shape and number of classes, but "
@@ -63,10 +80,10 @@ def _preparation(config: Config, seeds: tuple[int, ...], device: torch.device) -
                 f"{data.image_shape} and {data.classes}."
             )
     return Preparation(
-        sizes=(first.train.x.shape[1], config.width, first.classes),
+        sizes=(first.features, config.width, first.classes),
         seeds=seeds,
         dataset=source_of(config.tasks[0]),
-        validation=len(apart),
+        validation=None,
         steps=config.noise_steps,
         batch_size=config.batch_size,
         lr=config.noise_lr,
@@ -76,7 +93,7 @@ def _preparation(config: Config, seeds: tuple[int, ...], device: torch.device) -
 
 def _adapted(config: Config, net: MLP, task: str, **how: Any) -> pd.DataFrame:
     """The record of a copy of these networks adapting to a task."""
-    train = load_task(task)[0].train
+    train = load_task(task).train
     how |= {"batch_size": config.batch_size}
     return train_on(copy.deepcopy(net), train, config.n, **how).to_frame().assign(task=task)
 
@@ -99,7 +116,7 @@ def _choice_table(config: Config, optimizer: str, arm: str, device: torch.device
     for lr, scale in config.choices(optimizer, arm):
         net = start(arm, prep, scale)
         for task in config.tasks:
-            measure = _tested(load_task(task)[1].to(device), "validation")
+            measure = _tested(load_task(task).validation.to(device), "validation")
             history = _adapted(
                 config,
                 net,
@@ -155,8 +172,8 @@ def _adapt(config: Config, params: dict[str, Any], device: torch.device) -> pd.D
     path = set(range(0, config.steps, STRIDE)) | records
     parts = []
     for task in config.tasks:
-        data, _ = load_task(task)
-        train, rows = data.train.to(device), own_examples(data.train, config.n, seeds).to(device)
+        train = load_task(task).train.to(device)
+        rows = own_examples(train, config.n, seeds).to(device)
         follow = _measures.own_training_data(train, rows, seeds)
         history = _adapted(
             config,
@@ -168,7 +185,7 @@ def _adapt(config: Config, params: dict[str, Any], device: torch.device) -> pd.D
             record_every=path,
             measure={
                 "train": MeasureAt(records, follow),
-                "test": MeasureAt(tested, _tested(data.test.to(device), "test")),
+                "test": MeasureAt(tested, _tested(task_test_images(task).to(device), "test")),
                 "path": _measures.path_of_weights(),
             },
         )
@@ -189,7 +206,7 @@ def _checkpoints(config: Config, params: dict[str, Any], device: torch.device) -
         for setting in "FT":
             lr, _ = _how(config, setting, "adam", "FAN", device)
             for task in config.tasks:
-                measure = _tested(load_task(task)[0].test.to(device), "test")
+                measure = _tested(task_test_images(task).to(device), "test")
                 history = _adapted(
                     config,
                     net,

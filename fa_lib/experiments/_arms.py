@@ -103,13 +103,21 @@ class Preparation:
 
 @dataclass(frozen=True)
 class Material:
-    """Data to learn from, to choose by and to test on; shape and classes of the images."""
+    """Data to learn from and to choose by; shape and classes of the images.
+
+    There is no test image here, so that no choice can be made by one: those that measure ask
+    `test_images` for them.
+    """
 
     train: Split
     validation: Split
-    test: Split
-    features: int
+    image_shape: tuple[int, ...]
     classes: int
+
+    @property
+    def features(self) -> int:
+        """Numbers in an image."""
+        return math.prod(self.image_shape)
 
     @property
     def followed(self) -> Split:
@@ -125,7 +133,13 @@ def material(dataset: str, validation: int | None) -> Material:
     """
     data = load_dataset(dataset)
     apart = validation_split(data, len(data.train) // 6 if validation is None else validation)
-    return Material(apart.train, apart.test, data.test, math.prod(data.image_shape), data.classes)
+    return Material(apart.train, apart.test, data.image_shape, data.classes)
+
+
+@functools.lru_cache(maxsize=6)
+def test_images(dataset: str) -> Split:
+    """The data set's test images: to measure on, never to choose or to stop by."""
+    return load_dataset(dataset).test
 
 
 def own_examples(train: Split, n: int, seeds: Sequence[int]) -> Tensor:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from fa_lib.experiments._arms import Preparation, learn, material, steps_before
+from fa_lib.experiments._arms import Preparation, learn, material, steps_before, test_images
 from fa_lib.experiments._curve import Curve
 from fa_lib.experiments._patience import Patience
 from fa_lib.experiments.tuning import chosen, try_out
@@ -104,7 +104,7 @@ def train_to_checkpoint(
         choice was made from. `epoch_steps` is how many steps an epoch has, `noise_steps` counts
         those before the data, `step` those on data. Accuracies are 0 to 1.
     """
-    data = material(prep.dataset, prep.validation)
+    followed = material(prep.dataset, prep.validation).followed
     parts, scale = [], 1.0
     if setting == "T":
         tried = choose(arm, prep, curve.n, choice)
@@ -117,7 +117,7 @@ def train_to_checkpoint(
         lr,
         scale,
         steps=curve.steps,
-        test={"test": data.test, "validation": data.followed},
+        test={"test": test_images(prep.dataset), "validation": followed},
         record_every=curve.records,
         measure=measure,
         stop_when=Patience(patience * curve.steps_per_epoch),

@@ -18,6 +18,7 @@ from fa_lib.experiments._arms import (
     own_examples,
     start,
     steps_before,
+    test_images,
     trained_before,
 )
 from fa_lib.experiments._paths import Snapshots, in_the_plane, readout_targets, spectra
@@ -83,7 +84,7 @@ def _data(config: Config, params: dict[str, Any], device: torch.device) -> pd.Da
     if longer:
         steps = max(steps, config.max_epochs * curve.steps_per_epoch)
         records = records + list(range(records[-1], steps, 2 * curve.steps_per_epoch))
-    test = {"test": data.test}
+    test = {"test": test_images(config.dataset)}
     if main and large:
         test["validation"] = data.followed
     patience = Patience(config.patience * curve.steps_per_epoch, not_before=curve.steps)
@@ -158,7 +159,14 @@ def _map(config: Config, params: dict[str, Any], device: torch.device) -> pd.Dat
         "structure": MeasureAt({records[-1]}, _measures.structure(validation)),
     }
     _, history = learn(
-        arm, prep, n, lr, steps=curve.steps, test=data.test, record_every=records, measure=measure
+        arm,
+        prep,
+        n,
+        lr,
+        steps=curve.steps,
+        test=test_images(config.dataset),
+        record_every=records,
+        measure=measure,
     )
     return history.to_frame().assign(**params, arm=arm, setting="", n=n)
 

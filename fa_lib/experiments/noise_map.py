@@ -17,7 +17,7 @@ import torch
 
 from fa_lib._checks import positive_float, positive_int
 from fa_lib.experiments import _measures
-from fa_lib.experiments._arms import Preparation, learn, material, own_examples
+from fa_lib.experiments._arms import Preparation, learn, material, own_examples, test_images
 from fa_lib.experiments._curve import Curve
 from fa_lib.experiments._registry import Piece
 from fa_lib.history import Measure, MeasureAt
@@ -267,7 +267,7 @@ def run_piece(
         run.lr,
         steps=steps,
         optimizer=run.optimizer,
-        test=data.test,
+        test=test_images(config.dataset),
         record_every=records,
         measure=measure,
     )
