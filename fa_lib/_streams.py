@@ -1,7 +1,8 @@
 """Named random streams: every random draw is a pure function of (seed, stream, index).
 
-So two networks with the same seed share their initial weights, feedback, noise and order of data
-whatever rule trains them, and a network draws the same numbers alone or among a hundred.
+So a network's draws (weights, feedback, noise, order of data) depend on its seed alone, bit for bit
+on one CPU machine: whatever rule trains it, alone or among others, on any number of threads. What
+training makes of them is rounded, and so depends on more (see `MLP`).
 """
 
 from __future__ import annotations

@@ -40,9 +40,13 @@ class _Buffers:
 class MLP:
     """N multilayer perceptrons with ReLU hidden layers and a softmax readout, one for each seed.
 
-    Forward weights and feedback are He-normal, biases zero. Each network depends on its own seed
-    alone, and shares initial weights and feedback with every network of that seed and those sizes
-    whatever its rule ("bp" too has feedback, so that its alignment angle can be measured).
+    Forward weights and feedback are He-normal, biases zero. A network's draws (weights, feedback,
+    noise, order of data) depend on its seed alone, bit for bit on one CPU machine, so it shares
+    initial weights and feedback with every network of that seed and those sizes whatever its rule
+    ("bp" too has feedback, so that its alignment angle can be measured). The same seeds in the same
+    stack on the same number of threads give the same numbers, bit for bit on one CPU machine. Alone
+    or among others, on another number of threads or on another processor, a network's numbers agree
+    within a tolerance, as sums are rounded in another order.
 
     Index legend: N networks, B batch, in and out features, L layers.
 
