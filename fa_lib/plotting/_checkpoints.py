@@ -16,7 +16,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.lines import Line2D
 
 from fa_lib.claims import mean_interval
-from fa_lib.plotting._style import COLORS, LOOKS, STRONG_ARMS, mean_and_band
+from fa_lib.plotting._style import ARMS, COLORS, STRONG_ARMS, mean_and_band
 
 __all__ = ["plot_gains", "plot_layers"]
 
@@ -47,7 +47,7 @@ def plot_gains(
         A marker for each arm, for `legend_below`.
     """
     wanted = list(arms)
-    shown = [arm for arm in LOOKS if arm in wanted and arm in set(values["arm"])]
+    shown = [arm for arm in ARMS if arm in wanted and arm in set(values["arm"])]
     lines = {}
     for arm in shown:
         drawn: list[tuple[float, float, float, float]] = []
@@ -70,13 +70,13 @@ def plot_gains(
         (lines[arm],) = ax.plot(
             means["mean"],
             means["at"],
-            LOOKS[arm].marker,
+            ARMS[arm].marker,
             ms=6.0 if arm in STRONG_ARMS else 4.5,
             color=COLORS[arm],
             mec=COLORS["ink"],
             mew=0.6,
             zorder=3,
-            label=f"{LOOKS[arm].name} (n = {max(counts)})",
+            label=f"{ARMS[arm].title} (n = {max(counts)})",
         )
         sure = means.dropna()  # a single seed has no interval
         ax.hlines(sure["at"], sure["low"], sure["high"], color=COLORS[arm], lw=1.4, zorder=2)

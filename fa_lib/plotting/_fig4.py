@@ -18,8 +18,8 @@ from matplotlib.patches import Rectangle
 from fa_lib.claims import mean_interval
 from fa_lib.plotting._fig1 import noise_step_axis
 from fa_lib.plotting._style import (
+    ARMS,
     COLORS,
-    LOOKS,
     arm_look,
     arms_in,
     log_axis,
@@ -159,7 +159,7 @@ def plot_by_size(ax: Axes, values: pd.DataFrame) -> None:
         look = arm_look(arm)
         rows = values[values["arm"] == arm]
         _means_by_size(
-            ax, rows, place - (len(arms) - 1) / 2, LOOKS[arm].name, LOOKS[arm].marker, look
+            ax, rows, place - (len(arms) - 1) / 2, ARMS[arm].title, ARMS[arm].marker, look
         )
     _size_axis(ax, values)
 
@@ -178,8 +178,8 @@ def plot_size_differences(ax: Axes, differences: pd.DataFrame, *, smallest_effec
     for place, arm in enumerate(arms):
         look = arm_look(arm)
         rows = named[named["arm"] == arm]
-        label = f"against {LOOKS[arm].name}"
-        _means_by_size(ax, rows, place - (len(arms) - 1) / 2, label, LOOKS[arm].marker, look)
+        label = f"against {ARMS[arm].title}"
+        _means_by_size(ax, rows, place - (len(arms) - 1) / 2, label, ARMS[arm].marker, look)
     against_fa = named[named["arm"] == "FA"].pivot_table(index="seed", columns="n", values="value")
     means = against_fa.dropna().mean()
     if means.notna().sum() > 1:

@@ -17,7 +17,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from fa_lib.claims import Run, mean_interval
 from fa_lib.data import Dataset
 from fa_lib.experiments._moved import IDENTITY, moved
-from fa_lib.plotting._style import COLORS, LOOKS, STRONG_ARMS, arm_look, plot_arms
+from fa_lib.plotting._style import ARMS, COLORS, STRONG_ARMS, arm_look, plot_arms
 
 __all__ = [
     "AMOUNT_LABELS",
@@ -164,13 +164,13 @@ def plot_against_clean(
     """
     lines = {}
     present = {arm for arm, name in run.curves if name == metric}
-    for arm in (arm for arm in LOOKS if arm in present & set(arms)):
+    for arm in (arm for arm in ARMS if arm in present & set(arms)):
         clean, elsewhere = run.curve(arm, "clean"), run.curve(arm, metric)
         x, y = clean.mean(axis="columns"), elsewhere.mean(axis="columns")
-        marker = LOOKS[arm].marker
+        marker = ARMS[arm].marker
         size = 4 if arm in STRONG_ARMS else 3
         (lines[arm],) = ax.plot(x, y.reindex(x.index), marker=marker, ms=size, **arm_look(arm))
-        lines[arm].set_label(f"{LOOKS[arm].name} (n = {clean.shape[1]})")
+        lines[arm].set_label(f"{ARMS[arm].title} (n = {clean.shape[1]})")
     ax.set_xlabel("accuracy on images as they are (%)")
     return lines
 

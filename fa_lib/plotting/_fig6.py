@@ -16,8 +16,8 @@ from matplotlib.ticker import NullFormatter
 
 from fa_lib.experiments._adaptation import JUDGED_K, PERMUTED, source_of
 from fa_lib.plotting._style import (
+    ARMS,
     COLORS,
-    LOOKS,
     STRONG_ARMS,
     arm_look,
     arms_in,
@@ -27,6 +27,7 @@ from fa_lib.plotting._style import (
     plot_arms,
     task_looks,
 )
+from fa_lib.schema import title_of
 
 __all__ = [
     "draw_meta_loss",
@@ -38,24 +39,11 @@ __all__ = [
     "task_name",
 ]
 
-TASK_NAMES = {
-    "mnist": "MNIST",
-    "fashion_mnist": "Fashion-MNIST",
-    "kmnist": "Kuzushiji-MNIST",
-    "kmnist10k": "Kuzushiji-MNIST (10,000 test images)",
-    "mnist5k": "MNIST (5,000 images)",
-    "digits": "optical digits",
-    "usps": "USPS",
-    "cifar10": "CIFAR-10",
-    "cifar100": "CIFAR-100",
-    "stl10": "STL-10",
-}
-
 
 def task_name(task: str) -> str:
     """A task of "fig6" in words that say which images it is; a name of your own stays as it is."""
     source = source_of(task)
-    return (PERMUTED if task != source else "") + TASK_NAMES.get(source, source)
+    return (PERMUTED if task != source else "") + title_of(source)
 
 
 def draw_meta_loss(axes: Sequence[Axes]) -> None:
@@ -102,8 +90,8 @@ def draw_meta_loss(axes: Sequence[Axes]) -> None:
         common.plot(x, np.exp(-rates[arm] * x), color=COLORS[arm], lw=2)
         reached = -np.log(level) / rates[arm]
         common.plot([reached, reached], [0, level], color=COLORS[arm], lw=0.9, ls=":")
-        common.plot(reached, level, LOOKS[arm].marker, ms=5, color=COLORS[arm], zorder=3)
-        name = LOOKS[arm].name.replace(" with", "\nwith")
+        common.plot(reached, level, ARMS[arm].marker, ms=5, color=COLORS[arm], zorder=3)
+        name = ARMS[arm].title.replace(" with", "\nwith")
         common.text(*words, name, color=COLORS[arm], fontsize=7.5)
     common.axhline(level, color=COLORS["ink"], lw=0.9, ls=":")
     common.text(2.1, level + 0.03, "common loss", ha="right", fontsize=7.5)
@@ -132,7 +120,7 @@ def plot_meta_loss_through_noise(
     """
     rows = _from_states(table, setting)
     course = rows.groupby(["noise_steps", "seed"])["value"].sum().reset_index()
-    look = {"label": LOOKS["FAN"].name, "marker": LOOKS["FAN"].marker, "ms": 4, **arm_look("FAN")}
+    look = {"label": ARMS["FAN"].title, "marker": ARMS["FAN"].marker, "ms": 4, **arm_look("FAN")}
     lines = {"FAN": mean_and_band(ax, course, x="noise_steps", **look)}
     last = int(course["noise_steps"].max())
     adapted = table[table["panel"] == "adapt"]
@@ -223,14 +211,14 @@ def plot_task_effects(
             effect,
             np.array(at) + shift,
             xerr=[effect - low, high - effect],
-            fmt=LOOKS[arm].marker,
+            fmt=ARMS[arm].marker,
             ms=5 if arm in STRONG_ARMS else 4,
             color=COLORS[arm],
             elinewidth=1.2,
             capsize=2,
         )
         lines[arm] = drawn.lines[0]
-        lines[arm].set_label(f"against {LOOKS[arm].name} (n = {seeds})")
+        lines[arm].set_label(f"against {ARMS[arm].title} (n = {seeds})")
     ax.axvline(0, color=COLORS["ink"], lw=0.8, ls=(0, (4, 2)))
     ax.axvline(smallest_effect, color=COLORS["ink"], lw=0.8, ls=":")
     ax.set_yticks(range(len(parts)), parts)

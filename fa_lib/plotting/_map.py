@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fa_lib.claims import mean_interval
 from fa_lib.plotting._fig4 import plot_effect_map
-from fa_lib.plotting._style import COLORS, LOOKS, arm_look, mean_and_band, seeds_in
+from fa_lib.plotting._style import ARMS, COLORS, arm_look, mean_and_band, seeds_in
 
 __all__ = [
     "draw_break_even",
@@ -112,7 +112,7 @@ def plot_by_rate(ax: Axes, effects: pd.DataFrame) -> dict[str, Line2D]:
                 rates.index(rate) + offset,
                 mean,
                 [[mean - low], [high - mean]],
-                fmt=LOOKS[arm].marker,
+                fmt=ARMS[arm].marker,
                 ms=5.5,
                 color=COLORS[arm],
                 mfc=look[1] if look else COLORS[arm],
@@ -188,14 +188,14 @@ def plot_slices(
                 mean,
                 place + (offset - (len(arms) - 1) / 2) * 0.3,
                 xerr=[[mean - low], [high - mean]],
-                fmt=LOOKS[arm].marker,
+                fmt=ARMS[arm].marker,
                 ms=5,
                 color=COLORS[arm],
                 elinewidth=1.4,
                 capsize=2.5,
             )
             lines[arm] = drawn.lines[0]
-            lines[arm].set_label(f"{LOOKS[arm].name} (n = {seeds_in(rows)})")
+            lines[arm].set_label(f"{ARMS[arm].title} (n = {seeds_in(rows)})")
     ax.axvline(0, color=COLORS["ink"], lw=0.8)
     ax.set_yticks(range(len(effects)), list(effects))
     ax.set_ylim(len(effects) - 0.5, -0.5)
@@ -203,9 +203,9 @@ def plot_slices(
 
 
 def _variants(rows: pd.DataFrame) -> list[tuple[str, int, tuple | None]]:
-    """Arms in the order of `LOOKS`, FAN once for each number of noise steps, with its own look."""
+    """Arms in the order of `ARMS`, FAN once for each number of noise steps, with its own look."""
     found: list[tuple[str, int, tuple | None]] = []
-    for arm in (arm for arm in LOOKS if (rows["arm"] == arm).any()):
+    for arm in (arm for arm in ARMS if (rows["arm"] == arm).any()):
         counts = sorted(rows.loc[rows["arm"] == arm, "noise_steps"].unique())
         looks = [_NOISE_LOOKS[i % len(_NOISE_LOOKS)] for i in range(len(counts))]
         found += [
@@ -216,4 +216,4 @@ def _variants(rows: pd.DataFrame) -> list[tuple[str, int, tuple | None]]:
 
 
 def _label(arm: str, noise_steps: int) -> str:
-    return f"FA with {noise_steps:,} noise steps" if arm == "FAN" else LOOKS[arm].name
+    return f"FA with {noise_steps:,} noise steps" if arm == "FAN" else ARMS[arm].title

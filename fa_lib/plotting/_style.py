@@ -8,7 +8,7 @@ import math
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,12 +20,11 @@ from matplotlib.ticker import LogLocator
 from numpy.typing import ArrayLike
 
 from fa_lib.claims import mean_interval
+from fa_lib.schema import ARMS, Dashes
 
 __all__ = [
     "COLORS",
-    "LOOKS",
     "STRONG_ARMS",
-    "Look",
     "arm_look",
     "arms_in",
     "format_interval",
@@ -36,53 +35,12 @@ __all__ = [
     "use_style",
 ]
 
-# What a colour means, everywhere in the book. Readers with any of the common colour-vision
-# deficiencies can tell them apart (a test computes it); controls are lighter, chance is grey.
-COLORS = {
-    "BP": "#2C3E9B",
-    "FA": "#D55E00",
-    "FAN": "#00785A",  # feedback alignment with noise training
-    "Z": "#AA79E7",
-    "S": "#D66AAA",
-    "M": "#C28655",
-    "BPN": "#6FA8DC",  # noise training by backpropagation, a control
-    "BPN-FA": "#49C2CE",
-    "U": "#86AA86",
-    "P": "#CEB655",
+# What a colour means, everywhere in the book: the arms', and two more.
+COLORS = {name: look.color for name, look in ARMS.items()} | {
     "null": "#B3B3B3",  # what chance gives: random matrices, ln C
     "ink": "#222222",
 }
 
-Dashes = str | tuple[float, tuple[float, ...]]
-
-
-class Look(NamedTuple):
-    """How an arm of the experiments is drawn.
-
-    Attributes:
-        name: in a legend.
-        dashes: of its line; with the marker they tell the controls apart without colour.
-        marker: where an arm is a point.
-    """
-
-    name: str
-    dashes: Dashes
-    marker: str
-
-
-# In the order in which arms are listed and drawn in legends.
-LOOKS = {
-    "FA": Look("FA", "-", "o"),
-    "FAN": Look("FA with noise", "-", "s"),
-    "BP": Look("BP", "-", "^"),
-    "Z": Look("Z: zero readout", (0, (5, 1.5)), "v"),
-    "S": Look("S: swapped feedback", (0, (2, 1)), "D"),
-    "M": Look("M: matched readout", (0, (1, 1)), "P"),
-    "BPN": Look("BPN: BP with noise", (0, (6, 1.5, 1, 1.5)), "X"),
-    "BPN-FA": Look("BPN-FA", (0, (3, 1.5, 1, 1.5)), "<"),
-    "U": Look("U: uniform target", (0, (8, 2)), ">"),
-    "P": Look("P: permuted labels", (0, (4, 1, 1, 1, 1, 1)), "h"),
-}
 STRONG_ARMS = ("FA", "FAN", "BP")  # the paper's; the others are controls
 
 # Dashes and marker of the first task, the second and so on, where an arm's colour is taken.
@@ -138,16 +96,16 @@ def mean_and_band(
 
 
 def arms_in(frame: pd.DataFrame) -> list[str]:
-    """The arms that the rows come from, in the order of `LOOKS`."""
+    """The arms that the rows come from, in the order of `schema.ARMS`."""
     present = set(frame["arm"])
-    return [arm for arm in LOOKS if arm in present]
+    return [arm for arm in ARMS if arm in present]
 
 
 def arm_look(arm: str) -> dict[str, Any]:
     """Colour, dashes, width and order of an arm's line: main arms strong, controls light."""
     strong = arm in STRONG_ARMS
     look = {"lw": 2.0, "zorder": 3} if strong else {"lw": 1.1, "zorder": 2}
-    return {"color": COLORS[arm], "ls": LOOKS[arm].dashes, **look}
+    return {"color": COLORS[arm], "ls": ARMS[arm].dashes, **look}
 
 
 def plot_arms(
@@ -159,13 +117,13 @@ def plot_arms(
         frame: a row for each arm, seed and x.
 
     Returns:
-        The lines by arm, in the order of `LOOKS`, labelled with the arm's name and its seeds.
+        The lines by arm, in the order of `schema.ARMS`, labelled with the arm's name and its seeds.
     """
     lines = {}
     for arm in arms_in(frame):
         look = {"opacity": 0.2 if arm in STRONG_ARMS else 0.1, **arm_look(arm)}
         rows = frame[frame["arm"] == arm]
-        lines[arm] = mean_and_band(ax, rows, x=x, y=y, label=LOOKS[arm].name, **look)
+        lines[arm] = mean_and_band(ax, rows, x=x, y=y, label=ARMS[arm].title, **look)
     return lines
 
 
@@ -180,7 +138,7 @@ def mean_marker(ax: Axes, x: float, sample: ArrayLike, arm: str) -> Line2D:
         x,
         mean,
         [[mean - low], [high - mean]],
-        fmt=LOOKS[arm].marker,
+        fmt=ARMS[arm].marker,
         ms=6.5 if arm in STRONG_ARMS else 4.5,
         color=COLORS[arm],
         mec=COLORS["ink"],
@@ -190,7 +148,7 @@ def mean_marker(ax: Axes, x: float, sample: ArrayLike, arm: str) -> Line2D:
         zorder=3,
     )
     marker = drawn.lines[0]
-    marker.set_label(f"{LOOKS[arm].name} (n = {len(np.atleast_1d(sample))})")
+    marker.set_label(f"{ARMS[arm].title} (n = {len(np.atleast_1d(sample))})")
     return marker
 
 
@@ -208,12 +166,12 @@ def legend_below(fig: Figure, *panels: Mapping[str, Line2D]) -> None:
     """
     present = {arm for lines in panels for arm in lines}
     handles, labels = [], []
-    for arm in (arm for arm in LOOKS if arm in present):
+    for arm in (arm for arm in ARMS if arm in present):
         lines = [panel[arm] for panel in panels if arm in panel]
         counts = sorted(int(str(line.get_label()).rpartition("n = ")[2][:-1]) for line in lines)
         most = f"\N{EN DASH}{counts[-1]}" if counts[-1] > counts[0] else ""
         handles.append(lines[0])
-        labels.append(f"{LOOKS[arm].name} (n = {counts[0]}{most})")
+        labels.append(f"{ARMS[arm].title} (n = {counts[0]}{most})")
     fig.legend(
         handles,
         labels,
