@@ -13,6 +13,7 @@ import typer
 
 from fa_lib.batch.command import batch, collect
 from fa_lib.reproduce import reproduce
+from fa_lib.verify import verify
 
 # What needs torch is imported in the commands, so that help comes at once.
 
@@ -111,6 +112,7 @@ def run(
     A run that is stopped resumes where it was when the same command is given again.
     """
     chosen, overrides = _seeds(seeds), _overrides(settings or [])
+    from fa_lib.experiments import other_code
     from fa_lib.experiments import run as run_experiment
 
     try:
@@ -124,6 +126,8 @@ def run(
     typer.echo(result.table.head(5).to_string(index=False, line_width=100))
     typer.echo(f"... {len(result.table):,} rows, {len(facts['seeds'])} seeds")
     typer.echo(f"Computed {facts['date']} in {facts['seconds']:.1f} s on {facts['device']}.")
+    if changed := other_code(facts["experiment"], facts):
+        typer.echo(f"Made by other code ({changed}); a trial run gives the same numbers.")
     typer.echo(f"Stored in {result.path}")
 
 
@@ -171,6 +175,7 @@ def claims(
 
 
 app.command(short_help="Run every experiment whose result is missing or stale.")(reproduce)
+app.command(short_help="Compute a sample of the stored results again, and compare.")(verify)
 app.command(short_help="Run notebooks with many parameters, each in its own process.")(batch)
 app.command(short_help="Put the tables of a batch's jobs into one.")(collect)
 
@@ -199,11 +204,14 @@ def data_info(
     name: Annotated[str, typer.Argument(help="Its name: `fa-lib data list`.")],
 ) -> None:
     """Show what is known of a data set; its sizes and fingerprint when it is at hand."""
+    from fa_lib._recipes import RECIPES
     from fa_lib.data import dataset_info
 
     info = dataset_info(name)
-    typer.echo(f"{info.name}: {info.note}")
+    typer.echo(f"{info.name}: {info.title}; {info.note}")
     typer.echo(f"  {info.kind}, {info.where}")
+    if name in RECIPES:
+        typer.echo(f"  fingerprint of what the recipe makes: {RECIPES[name].fingerprint}")
     if info.at_hand:
         _show_data(name)
     else:
@@ -243,15 +251,21 @@ def results_check(
         bool, typer.Option("--data", help="Load the data sets at hand, and compare them as well.")
     ] = False,
 ) -> None:
-    """Check every stored result; exit with 1 when one is damaged, stale or foreign."""
+    """Check every stored result; exit with 1 when one is damaged, stale or foreign.
+
+    Stale: its config, pieces, constants, rules or data have changed, or the code here gives other
+    numbers in a trial run. Other code: modules that its numbers rest on have changed, but a trial
+    run gives the same numbers; `fa-lib verify` computes a sample of the result again.
+    """
     from fa_lib.experiments import check
 
     statuses = check(data)
     for status in statuses:
         reason = f": {status.reason}" if status.reason else ""
-        typer.echo(f"{status.state:<8} {status.path}{reason}")
-    bad = sum(status.state != "good" for status in statuses)
-    typer.echo(f"{len(statuses)} stored, {bad} not usable")
+        typer.echo(f"{status.state:<10} {status.path}{reason}")
+    bad = sum(not status.usable for status in statuses)
+    other = sum(status.usable and status.state != "good" for status in statuses)
+    typer.echo(f"{len(statuses)} stored, {other} made by other code, {bad} not usable")
     if bad:
         typer.echo("Compute these again with fa-lib run, or remove both of their files.", err=True)
         raise typer.Exit(1)
@@ -269,7 +283,7 @@ def doctor() -> None:
     from fa_lib.data import data_root, dataset_info, list_datasets
 
     facts = results.circumstances(resolve_device("auto"))
-    typer.echo(f"fa_lib      {facts['code']}, numerics {facts['numerics']}")
+    typer.echo(f"fa_lib      {facts['code']}")
     typer.echo(f"python      {facts['python']}")
     for name in ("torch", "torchvision", "numpy", "pandas", "pyarrow", "scipy"):
         typer.echo(f"{name:<11} {importlib.metadata.version(name)}")

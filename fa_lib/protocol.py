@@ -49,7 +49,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-__all__ = ["CHAPTERS", "CLAIMS", "Claim", "rules_hash"]
+__all__ = ["CHAPTERS", "CLAIMS", "Claim", "rules_date", "rules_hash"]
 
 
 @dataclass(frozen=True)
@@ -357,12 +357,53 @@ CHAPTERS: dict[str, str] = {
     "C18": "depth_deeper_networks",
 }
 
+# Numbers that the rules share.
 FAMILY = 18  # claims of the paper, over which Holm's correction runs
+LEVEL = 0.05  # of significance, after Holm's correction
+CONTROLS = ("S", "Z")  # that decide whether an effect is specific to noise training
+FEWEST = 3  # seeds that a verdict other than OPEN needs
+FEWEST_ASKED = 6  # seeds from which on two controls can both have p < LEVEL after Holm's correction
+CLOSE = 0.5  # share of the gap to BP: "close" where the interval of the share closed stays above
+
+# Since when the rules of an experiment are what they are: their hash, and the date of the commit
+# that wrote them. A changed rule needs a new line here, and makes results stale that were measured
+# before it.
+WRITTEN: dict[str, tuple[str, str]] = {
+    "fig1": ("10444f8ec1d6", "2026-11-21T18:34:52+00:00"),
+    "learning": ("8d014bf316fc", "2026-11-21T21:30:58+00:00"),
+    "table1": ("bf62c90578a5", "2026-11-24T15:33:43+00:00"),
+    "depth": ("9ade8c54bac3", "2026-11-24T15:33:43+00:00"),
+    "fig5": ("ab9ce1d4d5ca", "2026-11-24T15:35:22+00:00"),
+    "fig6": ("632052428e75", "2026-11-24T15:35:22+00:00"),
+}
 
 
 def rules_hash(experiment: str) -> str | None:
-    """Short hash of the rules that judge this experiment; None where no claim rests on it."""
+    """Short hash of the rules that judge this experiment; None where no claim rests on it.
+
+    Of the claims' rows and of the numbers that all rules share.
+    """
     rows = [asdict(claim) for claim in CLAIMS.values() if claim.experiment == experiment]
     if not rows:
         return None
-    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:12]
+    shared = [FAMILY, LEVEL, CONTROLS, FEWEST, FEWEST_ASKED, CLOSE]
+    text = json.dumps([rows, shared], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def rules_date(experiment: str) -> str | None:
+    """When the rules that judge this experiment were written; None where there are none.
+
+    Raises:
+        ValueError: rules that are not the ones in WRITTEN.
+    """
+    present = rules_hash(experiment)
+    if present is None:
+        return None
+    written, date = WRITTEN[experiment]
+    if written != present:
+        raise ValueError(
+            f"The rules of {experiment} have changed: their hash is {present}, and WRITTEN in "
+            f"fa_lib/protocol.py dates {written}."
+        )
+    return date

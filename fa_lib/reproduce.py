@@ -55,7 +55,7 @@ def _wanted(profile: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
         known = list_datasets()
         for dataset in table1.further(table1.PROFILES[profile].datasets):
-            if dataset in known:  # the JPEG copy is, where its file lies
+            if dataset in known:
                 yield "table1", {"datasets": [dataset]}
 
 
@@ -70,10 +70,11 @@ def outstanding(profile: str) -> list[Outstanding]:
     """
     from fa_lib import results
     from fa_lib._checks import choice
-    from fa_lib._pairs import BadResult, read_pair
     from fa_lib.data import dataset_info, list_datasets
     from fa_lib.experiments import get_experiment, stored_result
-    from fa_lib.experiments._config import configure, settings
+    from fa_lib.experiments._config import configure
+    from fa_lib.experiments._identity import identity_now
+    from fa_lib.experiments._runner import finished, partial_folder
 
     found = []
     for name, overrides in _wanted(profile):
@@ -84,19 +85,13 @@ def outstanding(profile: str) -> list[Outstanding]:
             warnings.simplefilter("ignore", results.StoreWarning)  # `run` will give them
             if stored_result(name, profile, **overrides) is not None:
                 continue
-        folder = results.write_root() / ".partial" / name / results.config_hash(settings(config))
-        pieces, left = list(experiment.pieces(config)), []
-        for piece in pieces:
-            try:
-                read_pair(folder, piece.name)
-            except BadResult:
-                left.append(piece)
-        known = set(list_datasets())
-        absent = [
-            data
-            for data in experiment.data_sets(config)
-            if data not in known or not dataset_info(data).at_hand
-        ]
+            pieces, sets = list(experiment.pieces(config)), experiment.data_sets(config)
+            known = set(list_datasets())
+            absent = [data for data in sets if data not in known or not dataset_info(data).at_hand]
+            folder, done_before = partial_folder(name, config), set[str]()
+            if folder.is_dir() and not absent:
+                done_before = set(finished(folder, pieces, identity_now(name, sets)))
+        left = [piece for piece in pieces if piece.name not in done_before]
         steps = sum(piece.cost for piece in left)
         done = len(pieces) - len(left)
         found.append(Outstanding(name, overrides, len(pieces), done, steps, tuple(absent)))

@@ -8,7 +8,8 @@ copy inside the installed package).
 
 A stored result is checked whenever it is read. It is *damaged* when a file is missing, unreadable
 or does not match its checksum; *foreign* when it was written for another experiment or name, or by
-another program; *stale* when the config or `NUMERICS` differs. Each is said, and none is used.
+another program; *stale* when what its numbers rest on has changed, which `fa_lib.experiments` knows
+(`_identity`). Each is said, and none is used.
 
 What a benchmark measured is kept here too, under a name in `BENCHMARKS`. It holds times and no
 numbers of experiments, so it has nothing to become stale by.
@@ -22,7 +23,7 @@ import os
 import platform
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -42,7 +43,6 @@ from fa_lib._pairs import (
 
 __all__ = [
     "BENCHMARKS",
-    "NUMERICS",
     "BadResult",
     "Result",
     "StoreError",
@@ -56,12 +56,10 @@ __all__ = [
     "write_root",
 ]
 
-NUMERICS: int = 1  # raise it when the numbers of any experiment change: stored results turn stale
-
 BENCHMARKS = ("speed",)  # as experiments are named, but measured by benchmarks/
 
 _PACKAGE = Path(__file__).resolve().parent
-_REQUIRED = ("experiment", "name", "config", "config_hash", "numerics", "data_fingerprints")
+_REQUIRED = ("experiment", "name", "config", "config_hash", "data_fingerprints")
 
 
 class StoreWarning(UserWarning):
@@ -72,9 +70,11 @@ class StoreWarning(UserWarning):
 class Result:
     """What `run` returns: a tidy table with a seed column, where it came from, and its file.
 
-    `provenance` holds: experiment, name, profile, config, config_hash, numerics, code, torch,
-    python, device, data_fingerprints, seeds, seconds, date, command, rules (a hash of the rules
-    by which its claims are judged; None where no claim rests on it), rows and table_sha256.
+    `provenance` holds: experiment, name, profile, config, config_hash, code, torch, python, device,
+    data_fingerprints, seeds, seconds, date, command, rules (a hash of the rules by which its claims
+    are judged; None where no claim rests on it), rows and table_sha256. For comparison with the
+    code at hand: pieces (a hash of each, by its name), constants (of the experiment's modules),
+    modules (a hash of each that the numbers rest on) and probe (the numbers of a trial run).
     """
 
     table: pd.DataFrame
@@ -127,8 +127,7 @@ def save(table: pd.DataFrame, provenance: Mapping[str, Any]) -> Result:
 def read(folder: Path, name: str) -> Result:
     """Read one result of `<root>/<experiment>`; raises BadResult when it must not be used.
 
-    Whether the data it came from are still the same is not looked at here: most readers do not have
-    the data (see `fa_lib.experiments.check`).
+    Whether it is of the present code and data is not looked at here: see `fa_lib.experiments`.
     """
     table, provenance = read_pair(folder, name)
     absent = [key for key in _REQUIRED if key not in provenance]
@@ -137,30 +136,26 @@ def read(folder: Path, name: str) -> Result:
     written_for = (provenance["experiment"], provenance["name"])
     if written_for != (folder.name, name):
         raise BadResult("foreign", f"it was written as {'/'.join(map(str, written_for))}")
-    if provenance["numerics"] != NUMERICS and folder.name not in BENCHMARKS:
-        raise BadResult("stale", f"its NUMERICS is {provenance['numerics']}, now it is {NUMERICS}")
+    if provenance["config_hash"] != config_hash(provenance["config"]):
+        raise BadResult("foreign", "its config_hash is not that of its config")
     return Result(table, provenance, folder / f"{name}.parquet")
 
 
-def require_config(result: Result, config: Mapping[str, Any]) -> None:
-    """Raise BadResult, naming the settings that differ, when the result is of another config."""
-    old = result.provenance["config"]
-    if result.provenance["config_hash"] != config_hash(config):
-        differ = [k for k in {**old, **config} if old.get(k, KeyError) != config.get(k, KeyError)]
-        raise BadResult("stale", f"its config differs in {', '.join(differ) or 'its hash'}")
+def load(
+    experiment: str, name: str, require: Callable[[Result], object] | None = None
+) -> Result | None:
+    """The stored result, or None; what is found and not usable is warned about.
 
-
-def load(experiment: str, name: str, config: Mapping[str, Any] | None) -> Result | None:
-    """The stored result of that config, or None; what is found and not usable is warned about.
-
-    A config of None takes any, as for a benchmark.
+    Arguments:
+        require: raises BadResult for a result that must not be used. None takes any, as for a
+            benchmark.
     """
     for root in roots():
         folder = root / experiment
         try:
             found = read(folder, name)
-            if config is not None:
-                require_config(found, config)
+            if require is not None:
+                require(found)
             if os.environ.get("FA_RESULTS_KEEP") and root != write_root():
                 save(found.table, found.provenance)  # so that a batch's job holds all it shows
             return found
@@ -211,7 +206,6 @@ def circumstances(device: torch.device) -> dict[str, Any]:
     except importlib.metadata.PackageNotFoundError:  # used from a checkout, not installed
         version = "source"
     return {
-        "numerics": NUMERICS,
         "code": f"{version}+{package_fingerprint()}",
         "torch": torch.__version__,
         "python": platform.python_version(),

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from checkpoint_tables import BEST, PLANTED, UNIT, case, sets
+from planted_results import store
 from scipy import stats
 
 from fa_lib import results
@@ -239,13 +240,6 @@ def test_rows_hold_mean_deviation_and_share_of_the_gap() -> None:
 # -- What is stored --------------------------------------------------------------------------------
 
 
-def store(table: pd.DataFrame, config: table1.Config, name: str) -> None:
-    values = settings(config)
-    facts = {"experiment": "table1", "name": name, "profile": "paper", "config": values}
-    facts |= {"config_hash": config_hash(values), "numerics": results.NUMERICS}
-    results.save(table, facts | {"data_fingerprints": {}})
-
-
 @pytest.mark.usefixtures("results_root")
 def test_data_sets_that_were_run_by_themselves_are_judged_too(
     monkeypatch: pytest.MonkeyPatch, tmp_path
@@ -253,12 +247,13 @@ def test_data_sets_that_were_run_by_themselves_are_judged_too(
     monkeypatch.setattr(results, "_shipped_root", lambda: tmp_path / "nothing shipped")
     config = table1.PROFILES["paper"]
     both = [sets({"mnist": GOOD}, setting) for setting in "FT"]
-    store(pd.concat(both), config, "paper")
+    store(pd.concat(both), "table1", table1, config)
     (before,), missing = judge_stored(["C17"])
     assert (before.outcome, missing) == ("holds", [])
     alone = replace(config, datasets=("stl10",))
     name = f"paper-{config_hash(settings(alone))}"
-    store(pd.concat([sets({"stl10": WORSE}, setting) for setting in "FT"]), alone, name)
+    parts = [sets({"stl10": WORSE}, setting) for setting in "FT"]
+    store(pd.concat(parts), "table1", table1, alone, name)
     (after,), _ = judge_stored(["C17"])
     assert after.outcome == "in part"
     assert "STL-10" in after.settings[0].note
@@ -270,7 +265,6 @@ def test_data_sets_that_were_run_by_themselves_are_judged_too(
     assert missing["data set"].to_list() == [
         "Fashion-MNIST",
         "CIFAR-10",
-        "CIFAR-10 (JPEG copy)",
         "CIFAR-100",
     ]
     assert missing["command"].to_list()[-1] == (

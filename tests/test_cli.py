@@ -122,14 +122,14 @@ def test_check_fails_for_a_damaged_result_and_run_mends_it(
 ) -> None:
     fa_lib("run", "tiny", "--profile", "smoke")
     assert (
-        f"good     {results_root / 'tiny' / 'smoke'}\n" in fa_lib("results", "check", "--data")[1]
+        f"good       {results_root / 'tiny' / 'smoke'}\n" in fa_lib("results", "check", "--data")[1]
     )
     path = results_root / "tiny" / "smoke.parquet"
     path.write_bytes(path.read_bytes()[:-1])
 
     status, output, errors = fa_lib("results", "check")
     assert status == 1
-    assert f"damaged  {results_root / 'tiny' / 'smoke'}: smoke.parquet does not match" in output
+    assert f"damaged    {results_root / 'tiny' / 'smoke'}: smoke.parquet does not match" in output
     assert "fa-lib run" in errors
     assert "damaged: smoke.parquet does not match its checksum" in fa_lib("results", "list")[1]
 
@@ -137,7 +137,7 @@ def test_check_fails_for_a_damaged_result_and_run_mends_it(
     assert status == 0
     assert errors.startswith("warning: The stored result ")
     assert errors.count("\n") == 1
-    assert f"good     {results_root / 'tiny' / 'smoke'}\n" in fa_lib("results", "check")[1]
+    assert f"good       {results_root / 'tiny' / 'smoke'}\n" in fa_lib("results", "check")[1]
     assert f"{results_root / 'tiny' / 'smoke'}: 3 rows" in fa_lib("results", "list")[1]
 
 

@@ -6,23 +6,19 @@ from pathlib import Path
 from types import ModuleType
 
 import pandas as pd
+import planted_results
 import pytest
 from learning_tables import data as learning_data
 from test_claims import grid, training
 
 from fa_lib import cli, results
 from fa_lib.experiments import fig1, learning
-from fa_lib.experiments._config import settings
 from fa_lib.protocol import CLAIMS
-from fa_lib.results import config_hash
 
 
 def store(table: pd.DataFrame, experiment: ModuleType = fig1) -> None:
-    config = settings(experiment.PROFILES["paper"])
     name = experiment.__name__.rpartition(".")[2]
-    provenance = {"experiment": name, "name": "paper", "config": config, "data_fingerprints": {}}
-    provenance |= {"config_hash": config_hash(config), "numerics": results.NUMERICS}
-    results.save(table, provenance)
+    planted_results.store(table, name, experiment, experiment.PROFILES["paper"])
 
 
 def fa_lib(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:

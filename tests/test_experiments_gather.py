@@ -32,7 +32,7 @@ def test_gathered_pieces_are_the_numbers_of_one_run(
     monkeypatch.setenv("FA_RESULTS_ROOT", str(tmp_path / "other"))
     at_once = run("sweep", "smoke", "cpu")
     pd.testing.assert_frame_equal(gathered.table, at_once.table)
-    same = ("config", "data_fingerprints", "seeds", "command", "numerics")
+    same = ("config", "data_fingerprints", "seeds", "command", "pieces", "modules")
     assert all(gathered.provenance[key] == at_once.provenance[key] for key in same)
     steps = gathered.table.groupby("noise_steps")["step"].agg(["min", "max"])
     assert steps.to_dict("index") == {

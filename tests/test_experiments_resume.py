@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import tiny_experiment
 from tiny_experiment import computed, expected, register
 
 from fa_lib import results
-from fa_lib.experiments import run
+from fa_lib.experiments import _identity, run
 from fa_lib.results import StoreWarning
 
 IN_ANOTHER_PROCESS = """
@@ -94,13 +95,41 @@ def test_damaged_pieces_are_computed_again(
     pd.testing.assert_frame_equal(result.table, expected(tiny_experiment.Config()), rtol=1e-6)
 
 
-def test_pieces_of_other_numerics_are_computed_again(
+def test_pieces_of_other_numbers_are_computed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """As another version of torch may draw others, the package being the same."""
     stop_before_the_last_piece(monkeypatch)
-    monkeypatch.setattr(results, "NUMERICS", results.NUMERICS + 1)
+    others = {name: [1.1 * x for x in values] for name, values in _identity.probe_now().items()}
+    monkeypatch.setattr(_identity, "probe_now", lambda: others)
     with pytest.warns(StoreWarning, match=r"2 finished piece\(s\)"):
         run("tiny", "quick")
+    assert computed(tmp_path)[3:] == ["count-10", "count-20", "count-30"]
+
+
+def test_pieces_of_other_data_are_computed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+
+    def write(seed: int) -> None:
+        x = np.random.default_rng(seed).random((8, 6), dtype=np.float32)
+        arrays = {
+            "x_train": x,
+            "x_test": x,
+            "y_train": np.arange(8) % 2,
+            "y_test": np.arange(8) % 2,
+        }
+        np.savez(tmp_path / "data" / "mine.npz", **arrays)
+
+    write(0)
+    with monkeypatch.context() as patch:
+        patch.setenv("TINY_FAIL", "count-30")
+        with pytest.raises(RuntimeError, match="diverged"):
+            run("tiny", "quick", dataset="mine")
+    write(1)
+    with pytest.warns(StoreWarning, match=r"2 finished piece\(s\).*from other data"):
+        run("tiny", "quick", dataset="mine")
     assert computed(tmp_path)[3:] == ["count-10", "count-20", "count-30"]
 
 

@@ -56,7 +56,6 @@ def test_provenance_says_where_the_numbers_came_from(results_root: Path, tmp_pat
     }
     assert said["name"] == f"quick-{said['config_hash']}" == result.path.stem
     assert said["seeds"] == [7, 3]
-    assert said["numerics"] == results.NUMERICS
     assert said["code"].endswith("+" + results.package_fingerprint())
     assert said["torch"] == torch.__version__
     assert said["device"].startswith("cpu: ")
@@ -179,7 +178,4 @@ def test_every_registered_experiment_defines_what_the_runner_needs() -> None:
             assert config.seeds
             names = [piece.name for piece in experiment.pieces(config)]
             assert len(set(names)) == len(names) > 0
-            # A copy of CIFAR-10 and a split of KMNIST's test set count as the reader's own arrays,
-            # which need not be at hand.
-            known = {*list_datasets(), "cifar10_jpeg", "kmnist10k"}
-            assert all(name in known for name in experiment.data_sets(config))
+            assert set(experiment.data_sets(config)) <= set(list_datasets())

@@ -33,7 +33,6 @@ def facts(experiment: str = "fig1", name: str = "quick", config: dict = CONFIG) 
         "name": name,
         "config": config,
         "config_hash": results.config_hash(config),
-        "numerics": results.NUMERICS,
         "data_fingerprints": {},
     }
 
@@ -79,9 +78,9 @@ def test_a_saved_table_is_what_pyarrow_reads(results_root: Path) -> None:
 
 def test_load_gives_back_the_table(results_root: Path) -> None:
     results.save(table(), facts())
-    loaded = results.load("fig1", "quick", CONFIG)
+    loaded = results.load("fig1", "quick")
     pd.testing.assert_frame_equal(loaded.table, table())
-    assert results.load("fig1", "never-stored", CONFIG) is None
+    assert results.load("fig1", "never-stored") is None
 
 
 def test_the_same_table_gives_the_same_small_file(results_root: Path) -> None:
@@ -125,7 +124,7 @@ def test_a_damaged_result_is_said_and_not_used(results_root: Path) -> None:
     path = results.save(table(), facts()).path
     path.write_bytes(path.read_bytes() + b"\0")
     with pytest.warns(StoreWarning, match=r"fig1/quick is not used: it is damaged: quick.parquet"):
-        assert results.load("fig1", "quick", CONFIG) is None
+        assert results.load("fig1", "quick") is None
 
 
 def test_files_in_another_place_are_foreign(results_root: Path) -> None:
@@ -159,18 +158,21 @@ def test_provenance_without_what_matters_is_foreign(results_root: Path) -> None:
         results.save(table(), lacking)
 
 
-def test_other_numerics_are_stale(results_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = results.save(table(), facts()).path.parent
-    monkeypatch.setattr(results, "NUMERICS", results.NUMERICS + 1)
-    assert state_of(folder) == "stale"
-    with pytest.warns(StoreWarning, match="it is stale: its NUMERICS is 1, now it is 2"):
-        assert results.load("fig1", "quick", CONFIG) is None
-
-
-def test_another_config_is_stale_and_named(results_root: Path) -> None:
+def test_what_a_reader_requires_is_required(results_root: Path) -> None:
     results.save(table(), facts())
-    with pytest.warns(StoreWarning, match=r"stale: its config differs in lr, steps\."):
-        assert results.load("fig1", "quick", {"seeds": [0, 1], "lr": 1e-4, "steps": None}) is None
+
+    def refuse(found: results.Result) -> None:
+        raise BadResult("stale", f"its lr is {found.provenance['config']['lr']}")
+
+    assert results.load("fig1", "quick", lambda found: None)
+    with pytest.warns(StoreWarning, match=r"quick is not used: it is stale: its lr is 0.001\."):
+        assert results.load("fig1", "quick", refuse) is None
+
+
+def test_a_config_that_its_hash_does_not_fit_is_foreign(results_root: Path) -> None:
+    edited = facts() | {"config": {**CONFIG, "lr": 1e-2}}
+    with pytest.raises(BadResult, match="foreign: its config_hash is not that of its config"):
+        results.save(table(), edited)
 
 
 def test_the_hash_of_a_config_depends_on_its_values_alone() -> None:
@@ -205,7 +207,7 @@ def test_a_table_without_its_provenance_is_not_used(results_root: Path) -> None:
         results.save(table(), facts(config=long_config))
     assert files(results_root / "fig1") == ["quick.parquet"]
     with pytest.warns(StoreWarning, match="quick.json is missing"):
-        assert results.load("fig1", "quick", long_config) is None
+        assert results.load("fig1", "quick") is None
 
 
 def test_a_file_in_place_of_the_folder(results_root: Path) -> None:
@@ -233,9 +235,9 @@ def test_an_installed_package_reads_its_own_results_and_writes_elsewhere(
     monkeypatch.setenv("FA_RESULTS_ROOT", str(shipped))
     results.save(table(), facts())
     monkeypatch.delenv("FA_RESULTS_ROOT")
-    assert results.load("fig1", "quick", CONFIG).path == shipped / "fig1" / "quick.parquet"
+    assert results.load("fig1", "quick").path == shipped / "fig1" / "quick.parquet"
     results.save(table(6), facts())
-    assert results.load("fig1", "quick", CONFIG).path == own / "fig1" / "quick.parquet"
+    assert results.load("fig1", "quick").path == own / "fig1" / "quick.parquet"
     assert [folder.parent for folder, _ in results.stored()] == [own, shipped]
 
 

@@ -58,7 +58,7 @@ def test_keys_differ_between_seeds_streams_and_indices() -> None:
 
 
 def test_keys_are_the_same_in_every_version() -> None:
-    """Stored results rest on them: a change here raises NUMERICS."""
+    """Stored results rest on them: a change here makes them stale."""
     assert _streams.stream_key(0, "weights", 0) == 1060809562098973472
     assert _streams.stream_key(7, "noise") == 10805069826520798011
 

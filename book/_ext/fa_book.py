@@ -81,7 +81,7 @@ def set_fingerprint(app: Sphinx, config: Config) -> None:
 
 def check_results(app: Sphinx) -> None:
     """Stop where a page would show what is not what it says."""
-    bad = [status for status in check() if status.state != "good"]
+    bad = [status for status in check() if not status.usable]
     if bad:
         said = "\n".join(f"  {status.path} is {status.state}: {status.reason}" for status in bad)
         # An error of Sphinx's would be lost above a page of jupyter-book's own calls.

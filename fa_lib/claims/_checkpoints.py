@@ -13,13 +13,13 @@ from dataclasses import replace
 import pandas as pd
 
 from fa_lib.claims._curves import Run, at_checkpoint, by_step, checkpoints
-from fa_lib.claims._judgement import CONTROLS, Part, summarise
+from fa_lib.claims._judgement import Part, summarise
 from fa_lib.claims._measures import PATIENCE, Detail, detail
 from fa_lib.claims._statistics import bootstrap_interval, share_interval
+from fa_lib.protocol import CLOSE, CONTROLS
 
 ACCURACY, VALIDATION = "test_accuracy", "validation_accuracy"
 NAME = "test accuracy at the best validation checkpoint"
-CLOSE = 0.5  # of the gap to BP: "close" where the share's interval stays above
 SHOWN = ("BP", "FA", "FAN", "Z", "S")  # the columns of a table of accuracies
 SHARE = "share of the gap (%)"
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pandas as pd
 
 from fa_lib.claims._judgement import Judgement
-from fa_lib.claims._statistics import LEVEL, holm, mean_interval, one_sided_p
-from fa_lib.protocol import Claim
+from fa_lib.claims._statistics import holm, mean_interval, one_sided_p
+from fa_lib.protocol import LEVEL, Claim
 
 
 def _ends(table: pd.DataFrame, metric: str, **where: object) -> tuple[pd.Series, pd.Series]:

@@ -42,13 +42,12 @@ from fa_lib.claims._measures import (
 from fa_lib.claims._statistics import share_interval
 from fa_lib.claims._total_steps import ACCURACY, ANGLE, accuracy_by_total_steps
 from fa_lib.metrics import steps_to_accuracy
-from fa_lib.protocol import CLAIMS, Claim
+from fa_lib.protocol import CLAIMS, CLOSE, Claim
 
 THRESHOLDS = (0.80, 0.85, 0.90)
 GRADIENT = "gradient_angle_w1"
 ADAM = "gradient_angle_adam_w1"
 NORM = "centered_norm_w2"
-CLOSE = 0.5  # of the gap to BP: "close" where the share's interval stays above
 
 
 def _steps_to(threshold: float, *, total: bool) -> Callable[[Run, str, str], Pair]:

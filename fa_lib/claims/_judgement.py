@@ -8,11 +8,8 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from fa_lib.claims._statistics import LEVEL, holm, mean_interval, one_sided_p
-
-CONTROLS = ("S", "Z")  # that decide whether an effect is specific to noise training
-FEWEST = 3  # seeds that a verdict other than OPEN needs
-FEWEST_ASKED = 6  # seeds from which on two controls can both have p < .05 after Holm's correction
+from fa_lib.claims._statistics import holm, mean_interval, one_sided_p
+from fa_lib.protocol import CONTROLS, FEWEST, FEWEST_ASKED, LEVEL
 
 # What a claim's parts come to for each seed, given the arm in FA's place: "FA", "S" or "Z".
 Parts = Mapping[str, pd.Series]

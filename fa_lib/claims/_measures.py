@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from fa_lib.claims._curves import LOSS, Run, at_checkpoint, at_equal_loss, relative_fall
-from fa_lib.claims._judgement import CONTROLS, Part, Parts, summarise
+from fa_lib.claims._judgement import Part, Parts, summarise
 from fa_lib.claims._statistics import bootstrap_interval
-from fa_lib.protocol import CLAIMS
+from fa_lib.protocol import CLAIMS, CONTROLS
 
 PATIENCE = CLAIMS["C6"].limits["patience"]  # epochs, of the best validation checkpoint
 

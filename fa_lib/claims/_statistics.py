@@ -10,8 +10,6 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import special  # scipy.stats has all of this, checks more, and takes a second to import
 
-LEVEL = 0.05  # of significance, after Holm's correction
-
 
 def mean_interval(values: ArrayLike) -> tuple[float, float, float]:
     """Mean and 95 % t-interval; the interval is NaN for fewer than two values."""

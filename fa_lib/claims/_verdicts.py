@@ -11,10 +11,10 @@ import pandas as pd
 from fa_lib._checks import choice
 from fa_lib.claims import _depth, _fig1, _fig2, _fig3, _fig4, _fig5, _fig6, _table1
 from fa_lib.claims._judgement import Judgement
-from fa_lib.claims._statistics import LEVEL, holm
+from fa_lib.claims._statistics import holm
 from fa_lib.experiments import resolve, stored_result
 from fa_lib.experiments.table1 import together
-from fa_lib.protocol import CLAIMS, FAMILY, Claim
+from fa_lib.protocol import CLAIMS, FAMILY, LEVEL, Claim
 
 _JUDGES: dict[str, Callable[[Claim, pd.DataFrame], list[Judgement]]] = {
     **_fig1.JUDGES,

@@ -4,8 +4,9 @@ To add one, write a module that defines what `Experiment` says (TITLE, Config, P
 pieces, run_piece) and give it a line in the registry.
 """
 
-from fa_lib.experiments._check import Status, check
+from fa_lib.experiments._check import Status, check, experiment_of
 from fa_lib.experiments._gather import gather
+from fa_lib.experiments._identity import other_code
 from fa_lib.experiments._registry import (
     Experiment,
     Piece,
@@ -20,9 +21,11 @@ __all__ = [
     "Piece",
     "Status",
     "check",
+    "experiment_of",
     "gather",
     "get_experiment",
     "list_experiments",
+    "other_code",
     "resolve",
     "run",
     "stored_result",

@@ -8,11 +8,12 @@ from typing import Any
 from fa_lib import results
 from fa_lib._pairs import write_pair
 from fa_lib.experiments._config import from_settings, settings
-from fa_lib.experiments._registry import Experiment, get_experiment, resolve
-from fa_lib.experiments._runner import run
-from fa_lib.results import Result, config_hash
+from fa_lib.experiments._identity import SAME, require_current
+from fa_lib.experiments._registry import Experiment, Piece, get_experiment, resolve
+from fa_lib.experiments._runner import partial_folder, run
+from fa_lib.results import Result
 
-_CIRCUMSTANCES = ("numerics", "code", "torch", "python", "device", "rules", "data_fingerprints")
+_CIRCUMSTANCES = ("code", "torch", "python", "device", "probe", *SAME)
 
 
 def gather(name: str, profile: str, folder: str | Path) -> Result:
@@ -29,33 +30,39 @@ def gather(name: str, profile: str, folder: str | Path) -> Result:
     """
     name = resolve(name)
     experiment = get_experiment(name)
-    full = settings(experiment.PROFILES[profile])
+    config = experiment.PROFILES[profile]
     found = sorted(Path(folder).glob(f"[!.]*/**/{name}/*.json"))
     if not found:
         raise FileNotFoundError(f"There is no result of {name} in {folder}.")
-    partial = results.write_root() / ".partial" / name / config_hash(full)
     for path in found:
         part = results.read(path.parent, path.stem)
         facts = part.provenance
+        piece, own = _piece_of(experiment, settings(config), facts["config"], path)
+        require_current(name, experiment, own, facts)
         circumstances = {key: facts[key] for key in _CIRCUMSTANCES}
         write_pair(
-            partial,
-            _piece_name(experiment, full, facts["config"], path),
+            partial_folder(name, config),
+            piece.name,
             part.table,
-            {"circumstances": circumstances, "seconds": facts["seconds"]},
+            {
+                "piece": facts["pieces"][piece.name],
+                "circumstances": circumstances,
+                "seconds": facts["seconds"],
+            },
         )
     return run(name, profile)
 
 
-def _piece_name(
-    experiment: Experiment, full: dict[str, Any], config: dict[str, Any], path: Path
-) -> str:
-    differ = [key for key in full if config.get(key) != full[key]]
-    parts = experiment.pieces(from_settings(experiment, config))
-    for key in differ:
-        within = isinstance(full[key], list) and set(config[key]) <= set(full[key])
+def _piece_of(
+    experiment: Experiment, full: dict[str, Any], stored: dict[str, Any], path: Path
+) -> tuple[Piece, Any]:
+    """The one piece that a part's config leaves of the full settings, and that config."""
+    config = from_settings(experiment, stored)
+    for key in [key for key in full if stored.get(key) != full[key]]:
+        within = isinstance(full[key], list) and set(stored[key]) <= set(full[key])
         if key == "seeds" or not within:
-            raise ValueError(f"{path} is no part of this profile: its {key} is {config[key]}.")
-    if len(parts) != 1:
-        raise ValueError(f"{path} holds {len(parts)} pieces; wanted is one in each result.")
-    return parts[0].name
+            raise ValueError(f"{path} is no part of this profile: its {key} is {stored[key]}.")
+    pieces = experiment.pieces(config)
+    if len(pieces) != 1:
+        raise ValueError(f"{path} holds {len(pieces)} pieces; wanted is one in each result.")
+    return pieces[0], config

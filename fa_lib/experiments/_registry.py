@@ -55,7 +55,9 @@ class Experiment(Protocol):
     `Config` is a frozen dataclass of str, int, float, bool, optional ones, and tuples of them. It
     holds `seeds: tuple[int, ...]`, `dataset: str | None` and all else that the numbers depend on
     except the device. It may check ranges in `__post_init__`; types are checked by `run`.
-    `PROFILES` has smoke, quick and paper.
+    `PROFILES` has smoke, quick and paper. What the pieces' parameters or an upper-case name in a
+    module of the experiment say counts as part of the config: a stored result is stale once any of
+    it changes.
 
     `data_sets` names those used, `dataset` among them if any. `pieces` is quick and gives the same
     list for the same config. `run_piece` returns a tidy table of plain columns, one of them `seed`,
@@ -88,6 +90,11 @@ def list_experiments() -> list[str]:
 def resolve(name: str) -> str:
     """The experiment that a name means; raises ValueError for an unknown one."""
     return FIGURES.get(choice(name, [*REGISTRY, *FIGURES], "experiment"), name)
+
+
+def module_of(name: str) -> str:
+    """The experiment's module as `_sources` takes it: its path in the package."""
+    return REGISTRY[resolve(name)].removeprefix("fa_lib.").replace(".", "/")
 
 
 def get_experiment(name: str) -> Experiment:

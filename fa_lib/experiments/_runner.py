@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,12 +18,12 @@ import torch
 from fa_lib import results
 from fa_lib._device import resolve_device
 from fa_lib._pairs import BadResult, read_pair, write_pair
+from fa_lib._probe import differing
 from fa_lib._progress import progress_bar
-from fa_lib.data import load_dataset
 from fa_lib.experiments._check import changed_data
 from fa_lib.experiments._config import arguments, configure, result_name, settings
+from fa_lib.experiments._identity import SAME, identity_now, pieces_identity, require_current
 from fa_lib.experiments._registry import Experiment, Piece, get_experiment, resolve
-from fa_lib.protocol import rules_hash
 from fa_lib.results import Result, StoreWarning, config_hash
 
 try:
@@ -53,9 +53,11 @@ def run(
         progress: show a bar; None shows it at a terminal and in a notebook.
         **overrides: other values for the profile's settings, such as `dataset="digits"`.
 
-    Finished pieces are stored as they come: the same call resumes a run that was stopped, as long
-    as NUMERICS and the data are the same; the provenance then names every code, version and device
-    that had a part in it. While another process computes the same, this one waits for it.
+    Finished pieces are stored as they come: the same call resumes a run that was stopped. Pieces
+    that were made by other code, from other data or under other rules are computed again; what is
+    left then differs in nothing that the numbers rest on, and the provenance names every version
+    and device that had a part in it. While another process computes the same, this one waits for
+    it.
 
     Raises:
         ValueError: an unknown experiment, profile, setting or device, or a value out of range.
@@ -75,15 +77,14 @@ def run(
     place = resolve_device(device)
     values = settings(config)
     stored_as = result_name(experiment, profile, values)
-    if not recompute and (found := _load(name, stored_as, values)):
+    if not recompute and (found := _load(name, experiment, stored_as, config)):
         return found
     root = results.write_root()
     results.ensure_writable(root)
-    circumstances = results.circumstances(place) | {"rules": rules_hash(name)}
-    circumstances["data_fingerprints"] = {s: load_dataset(s).fingerprint for s in sets}
-    folder = root / ".partial" / name / config_hash(values)
+    circumstances = results.circumstances(place) | identity_now(name, sets)
+    folder = partial_folder(name, config)
     with _alone(folder.with_suffix(".lock")) as waited:
-        if waited and not recompute and (found := _load(name, stored_as, values)):
+        if waited and not recompute and (found := _load(name, experiment, stored_as, config)):
             return found
         if recompute:
             shutil.rmtree(folder, ignore_errors=True)
@@ -96,6 +97,7 @@ def run(
             "profile": profile,
             "config": values,
             "config_hash": config_hash(values),
+            "pieces": pieces_identity(experiment.pieces(config)),
             **circumstances,
             **_over_pieces([piece["circumstances"] for piece in facts]),
             "seeds": values["seeds"],
@@ -118,13 +120,22 @@ def stored_result(name: str, profile: str, **overrides: Any) -> Result | None:
     name = resolve(name)
     experiment = get_experiment(name)
     seeds = overrides.pop("seeds", None)
-    values = settings(configure(experiment, name, profile, seeds, overrides))
-    return _load(name, result_name(experiment, profile, values), values)
+    config = configure(experiment, name, profile, seeds, overrides)
+    return _load(name, experiment, result_name(experiment, profile, settings(config)), config)
 
 
-def _load(name: str, stored_as: str, values: dict[str, Any]) -> Result | None:
+def partial_folder(name: str, config: Any) -> Path:
+    """Where the finished pieces of a run of this config are until all are done."""
+    return results.write_root() / ".partial" / name / config_hash(settings(config))
+
+
+def _load(name: str, experiment: Experiment, stored_as: str, config: Any) -> Result | None:
     """The stored result, unless the reader's own arrays it was computed from have changed since."""
-    found = results.load(name, stored_as, values)
+
+    def require(found: Result) -> None:
+        require_current(name, experiment, config, found.provenance)
+
+    found = results.load(name, stored_as, require)
     changed = changed_data(found.provenance["data_fingerprints"], own_only=True) if found else []
     if changed:
         text = f"The stored result {name}/{stored_as} is not used: {changed[0]} has changed."
@@ -145,7 +156,8 @@ def _compute(
     pieces = list(experiment.pieces(config))
     if len({piece.name for piece in pieces}) < len(pieces):
         raise ValueError("Two pieces of the experiment have the same name.")
-    done = _finished(folder, pieces, circumstances)
+    done = finished(folder, pieces, circumstances)
+    identity = pieces_identity(pieces)
     cost = sum(piece.cost for piece in pieces)
     with progress_bar(cost, folder.parent.name, " network-steps", progress) as bar:
         # Not update(): what an earlier run did must not count in this one's rate.
@@ -162,7 +174,11 @@ def _compute(
             table = experiment.run_piece(config, piece, device, advance)
             seconds = time.perf_counter() - began
             bar.update(max(0.0, before + piece.cost - bar.n))
-            facts = {"circumstances": circumstances, "seconds": seconds}
+            facts = {
+                "piece": identity[piece.name],
+                "circumstances": circumstances,
+                "seconds": seconds,
+            }
             write_pair(folder, piece.name, _checked(table, piece), facts)
             done[piece.name] = read_pair(folder, piece.name)  # as a resumed run would find it
     tables = [done[piece.name][0] for piece in pieces]
@@ -171,22 +187,29 @@ def _compute(
     return pd.concat(tables, ignore_index=True), [done[piece.name][1] for piece in pieces]
 
 
-def _over_pieces(circumstances: Sequence[dict[str, Any]]) -> dict[str, str | None]:
+def _over_pieces(circumstances: Sequence[dict[str, Any]]) -> dict[str, str]:
     """What may differ between pieces without their numbers differing: every value there was."""
-    merged: dict[str, str | None] = {}
-    for key in ("code", "torch", "python", "device", "rules"):
-        said = [c[key] for c in circumstances if c[key] is not None]
+    merged: dict[str, str] = {}
+    for key in ("code", "torch", "python", "device"):
+        said = [c[key] for c in circumstances]
         # A piece of a gathered result may itself name several.
         values = dict.fromkeys(value for text in said for value in text.split(" and "))
-        merged[key] = " and ".join(values) or None
+        merged[key] = " and ".join(values)
     return merged
 
 
-def _finished(
-    folder: Path, pieces: Sequence[Piece], circumstances: dict[str, Any]
+def finished(
+    folder: Path, pieces: Sequence[Piece], circumstances: Mapping[str, Any]
 ) -> dict[str, tuple[pd.DataFrame, dict[str, Any]]]:
-    """The stored pieces of a run that was stopped, by name; those of other numerics left out."""
+    """The stored pieces of a run that was stopped, by name, if they may be part of this one.
+
+    Arguments:
+        folder: of `partial_folder`.
+        pieces: of the experiment, in order.
+        circumstances: those of this run.
+    """
     done, unusable = {}, 0
+    identity = pieces_identity(pieces)
     for piece in pieces:
         try:
             table, facts = read_pair(folder, piece.name)
@@ -194,14 +217,16 @@ def _finished(
             unusable += bad.state != "missing"
             continue
         made_by = facts.get("circumstances", {})
-        if all(made_by.get(key) == circumstances[key] for key in ("numerics", "data_fingerprints")):
+        same = all(made_by.get(key) == circumstances[key] for key in SAME)
+        same &= facts.get("piece") == identity[piece.name]
+        if same and not differing(made_by["probe"], circumstances["probe"]):
             done[piece.name] = table, facts
         else:
             unusable += 1
     if unusable:
         text = (
             f"{unusable} finished piece(s) of an earlier run are computed again: they are damaged, "
-            "or were made from other data or by code that gave other numbers."
+            "or were made by other code, from other data or under other rules."
         )
         warnings.warn(text, StoreWarning, stacklevel=4)
     return done
