@@ -11,10 +11,12 @@ import torch
 
 import fa_lib as fa
 from fa_lib.claims import Verdict, by_pair, judge
+from fa_lib.claims._fig5 import runs
 from fa_lib.data import Dataset, validation_split
 from fa_lib.experiments import fig5
 from fa_lib.experiments._arms import own_examples
 from fa_lib.experiments._moved import evaluation_sets, moved
+from fa_lib.schema import epoch_steps
 
 KINDS = ("shift", "scale", "rotation")
 SIDE = 12
@@ -100,6 +102,8 @@ def test_recorded_accuracies_are_those_of_networks_trained_by_hand(results_root)
     }
     end = table[(table["arm"] == "FAN") & (table["setting"] == "F")]
     end = end[end["step"] == end["step"].max()]
+    units = {run.unit for run in runs(table, ["clean"])}
+    assert units == {config.curve(300).at(1)} == {epoch_steps(300, config.batch_size)}
     for name, split in others.items():
         recorded = end[end["test_set"] == name].sort_values("seed")["value"].to_numpy()
         right = net(split.x).argmax(dim=2) == split.y

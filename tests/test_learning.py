@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from fa_lib import MLP, fit, load_dataset, run
+from fa_lib.claims import runs
 from fa_lib.experiments import _learning, get_experiment, learning, stored_result, tuning
 from fa_lib.experiments._arms import ARMS, MAIN_ARMS
 from fa_lib.experiments._curve import Curve
 from fa_lib.experiments._tuned import TUNED
+from fa_lib.schema import epoch_steps
 
 CPU = torch.device("cpu")
 CONFIG = dataclasses.replace(
@@ -107,6 +109,15 @@ def test_structure_is_measured_at_its_units_alone() -> None:
     assert steps == [5 * unit for unit in _learning.STRUCTURE_UNITS]
 
 
+def test_the_judges_unit_is_the_epoch_that_the_experiment_knows() -> None:
+    """They read it off the table, where 0.4 of an epoch would look the same."""
+    table = pd.concat([piece("data-F-300-FA"), piece("data-T-300-FA")])
+    units = {run.name: run.unit for run in runs(table, ["test_accuracy"])}
+    assert units == {"F, n = 300": 5, "T, n = 300": 5}  # 300 images in batches of 64
+    for unit in units.values():
+        assert unit == CONFIG.curve(300).at(1) == epoch_steps(300, CONFIG.batch_size)
+
+
 def test_setting_t_takes_the_choice_of_the_nearest_size() -> None:
     config = dataclasses.replace(
         CONFIG,
@@ -165,7 +176,7 @@ def test_scores_and_choices_of_a_planted_table() -> None:
     assert best == pytest.approx(0.75 * 0.91)
 
 
-def test_tuning_sees_no_test_image_and_no_verdicts_seed() -> None:
+def test_tuning_records_validation_images_and_uses_no_seed_of_the_verdicts() -> None:
     config = tuning.PROFILES["paper"]
     assert not set(config.seeds) & set(learning.PROFILES["paper"].seeds)
     smoke = tuning.PROFILES["smoke"]

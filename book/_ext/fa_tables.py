@@ -17,6 +17,8 @@ from sphinx.application import Sphinx
 from fa_lib import results
 from fa_lib._device import resolve_device
 from fa_lib.claims import Verdict, judge_stored, summary
+from fa_lib.experiments import check
+from fa_lib.protocol import rules_date
 
 VERDICTS, STATUS, MADE = "<!-- verdicts -->", "<!-- status -->", "<!-- made -->"
 HOURS = "<!-- hours -->"
@@ -47,18 +49,21 @@ def verdicts(chapters: str, effects: bool) -> str:
 
 def status() -> str:
     """What is stored, and how it was made, as Markdown."""
-    head = ["result", "seeds", "device", "hours", "date", "code", "torch", "data", "command"]
+    head = ["result", "state", "measured", "rules", "seeds", "device", "hours"]
+    head += ["code", "torch", "data", "command"]
     lines = [_row(head), _row(["---"] * len(head))]
-    for folder, name in results.stored():
-        try:
-            facts = results.read(folder, name).provenance
-        except results.BadResult as bad:
-            lines.append(_row([f"{folder.name}/{name}", str(bad), *[""] * (len(head) - 2)]))
+    for found in check():
+        folder, name = found.path.parent, found.path.name
+        if not found.usable:
+            said = [f"{folder.name}/{name}", f"{found.state}: {found.reason}"]
+            lines.append(_row([*said, *[""] * (len(head) - len(said))]))
             continue
+        facts = results.read(folder, name).provenance
+        rules = f"{facts['rules']} of {rules_date(folder.name)[:10]}" if facts.get("rules") else ""
         data = ", ".join(f"{k} {v}" for k, v in facts["data_fingerprints"].items()) or "none"
-        cells = [f"{folder.name}/{name}", len(facts["seeds"]), facts["device"]]
-        cells += [f"{facts['seconds'] / 3600:.2f}", facts["date"][:10], facts["code"]]
-        lines.append(_row([*cells, facts["torch"], data, f"`{facts['command']}`"]))
+        cells = [f"{folder.name}/{name}", found.state, facts["date"][:10], rules]
+        cells += [len(facts["seeds"]), facts["device"], f"{facts['seconds'] / 3600:.2f}"]
+        lines.append(_row([*cells, facts["code"], facts["torch"], data, f"`{facts['command']}`"]))
     return "\n".join(lines)
 
 

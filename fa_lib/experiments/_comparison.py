@@ -19,9 +19,9 @@ __all__ = ["STATES", "Comparison", "compare"]
 
 EARLY = 1000  # steps up to which a record must agree within TOLERANCE
 # Of a value, or of a tenth of the metric's largest where that is more. Measured with ten networks
-# at a learning rate of 0.001, after 1,000 steps: at most 0.004 of the loss and 0.008 in accuracy
+# at a learning rate of 0.001, after 1,000 steps: at most 0.024 of the loss and 0.01 in accuracy
 # between one thread and two, one network and a stack, and old and new vector instructions.
-TOLERANCE = 0.02
+TOLERANCE = 0.05
 TO_THE_BIT = 0.9  # share of a network's values equal to the last bit from which on all must be
 LEVEL = 0.999  # of the interval for later records
 
