@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fa_lib import _checks, _streams
 from fa_lib._device import resolve_device
@@ -100,8 +100,7 @@ class MLP:
             )
         if self.sizes[-1] < 2:
             raise ValueError("The last of sizes is the number of classes and must be at least 2.")
-        if dtype not in (torch.float32, torch.float64):
-            raise ValueError(f"dtype must be torch.float32 or torch.float64, got {dtype}.")
+        _checked_dtype(dtype)
         if compute_dtype not in (None, dtype, torch.bfloat16):
             text = f"compute_dtype must be None, torch.bfloat16 or {dtype}, got {compute_dtype}."
             raise ValueError(text)
@@ -186,6 +185,87 @@ class MLP:
     def check_fits(self, x: Tensor, y: Tensor) -> None:
         """Raise a ValueError where inputs or targets do not fit these networks; see `backward`."""
         self._checked_targets(y, self._checked_inputs(x).shape[1])
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The tensors themselves, by name: "weights.0", "biases.0", "feedback.0" and so on.
+
+        As in torch they share memory with the networks; seeds, rule and `noise_steps` are not among
+        them (`fa.save` keeps those too).
+        """
+        kinds = {"weights": self.weights, "biases": self.biases, "feedback": self.feedback}
+        return {
+            f"{kind}.{layer}": tensor.detach()
+            for kind, tensors in kinds.items()
+            for layer, tensor in enumerate(tensors)
+        }
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Copy into these networks, in place, what `state_dict` of others gave: all or nothing.
+
+        Raises:
+            ValueError: names or shapes that are not those of this `state_dict`.
+            TypeError: no mapping of names to tensors.
+        """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state must be what state_dict() gives, got {type(state).__name__}.")
+        own = self.state_dict()
+        if missing := [name for name in own if name not in state]:
+            raise ValueError(f"state lacks {', '.join(missing)}.")
+        if unknown := [str(name) for name in state if name not in own]:
+            raise ValueError(f"state holds {', '.join(unknown)}, which these networks lack.")
+        for name, tensor in own.items():
+            if not isinstance(state[name], Tensor):
+                raise TypeError(f"{name} must be a tensor, got {type(state[name]).__name__}.")
+            if state[name].shape != tensor.shape:
+                shapes = f"{list(tensor.shape)}, got {list(state[name].shape)}"
+                raise ValueError(f"{name} must be {shapes}.")
+        for name, tensor in own.items():
+            tensor.copy_(state[name].detach())
+
+    def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> MLP:
+        """New networks with copies of these tensors, elsewhere or of another type.
+
+        Unlike torch's modules these stay as they are. None leaves device or dtype as it is; matrix
+        products go over to the new dtype, but those in bfloat16 stay in it.
+
+        Raises:
+            ValueError: a dtype other than torch.float32 and torch.float64, or an unknown device.
+            RuntimeError: a CUDA device that is not there.
+        """
+        place = self.device if device is None else resolve_device(device)
+        dtype = _checked_dtype(self.dtype if dtype is None else dtype)
+        other = copy.copy(self)
+        for kind in ("weights", "biases", "feedback"):
+            copies = [t.detach().to(place, dtype, copy=True) for t in getattr(self, kind)]
+            setattr(other, kind, copies)
+        if self.compute_dtype == self.dtype:
+            other.compute_dtype = dtype
+        other._buffers = {}
+        return other
+
+    def module(self, i: int) -> nn.Sequential:
+        """Network i, by its position, as a plain torch module of Linear and ReLU.
+
+        It holds copies of the forward weights and biases, so its logits are `net(x)[i]` to
+        rounding, and it trains by backpropagation as any module does.
+
+        Raises:
+            IndexError: no network at that position.
+            TypeError: no whole number.
+        """
+        if _checks.non_negative_int(i, "The network's position") >= len(self):
+            raise IndexError(f"The network's position must be below {len(self)}, got {i}.")
+        layers: list[nn.Module] = []
+        for layer, weight in enumerate(self.weights):
+            fan_out, fan_in = weight.shape[1:]
+            how = {"bias": bool(self.biases), "device": self.device, "dtype": self.dtype}
+            # Without torch's own first values, which would be drawn from its global generator.
+            linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out, **how)
+            linear.weight.data.copy_(weight[i])
+            if self.biases:
+                linear.bias.data.copy_(self.biases[layer][i])
+            layers += [linear, nn.ReLU()]
+        return nn.Sequential(*layers[:-1])
 
     def activations(self, x: Tensor) -> list[Tensor]:
         """Outputs of every layer [N, B, out], the logits last, as fresh tensors."""
@@ -306,6 +386,13 @@ class MLP:
                 f"Labels must lie in 0 to {classes - 1}, got {int(y.min())} to {int(y.max())}."
             )
         return y.to(device=self.device, dtype=torch.int64).expand(n, *shape)
+
+
+def _checked_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Of weights: float32, or float64 for reference computations."""
+    if dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"dtype must be torch.float32 or torch.float64, got {dtype}.")
+    return dtype
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:

@@ -301,3 +301,148 @@ def test_the_draws_do_not_depend_on_torchs_default_dtype() -> None:
         torch.set_default_dtype(torch.float32)
     assert double.weights[0].dtype == torch.float32
     assert torch.equal(single.weights[0], double.weights[0])
+
+
+# As torch has them: state, place and type, modules
+
+
+def moved(net: MLP) -> MLP:
+    """The same networks with biases that are not zero."""
+    for bias in net.biases:
+        bias.normal_(generator=torch.Generator().manual_seed(0))
+    return net
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_state_makes_other_networks_equal(bias: bool) -> None:
+    net, other = moved(make(bias=bias)), make(bias=bias, seeds=[7, 3])
+    places = [tensor.data_ptr() for tensor in tensors(other)]
+    other.load_state_dict({name: tensor.clone() for name, tensor in net.state_dict().items()})
+    assert all(torch.equal(a, b) for a, b in zip(tensors(net), tensors(other), strict=True))
+    assert [tensor.data_ptr() for tensor in tensors(other)] == places
+    kinds = ["weights", "biases", "feedback"] if bias else ["weights", "feedback"]
+    assert list(net.state_dict()) == [f"{kind}.{layer}" for kind in kinds for layer in range(3)]
+
+
+def test_a_state_shares_memory_and_holds_no_gradient() -> None:
+    net = make()
+    net.backward(X, Y)
+    state = net.state_dict()
+    state["weights.0"].zero_()
+    assert (net.weights[0] == 0).all()
+    assert all(tensor.grad is None for tensor in state.values())
+
+
+def other_state(**changes: object) -> dict:
+    state = make(seeds=[7, 3]).state_dict() | changes
+    return {name: tensor for name, tensor in state.items() if tensor is not None}
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "message"),
+    [
+        (other_state(**{"weights.1": None}), ValueError, "state lacks weights.1."),
+        (
+            make(bias=False).state_dict(),
+            ValueError,
+            "state lacks biases.0, biases.1, biases.2.",
+        ),
+        (
+            other_state(extra=torch.ones(1)),
+            ValueError,
+            "state holds extra, which these networks lack.",
+        ),
+        (
+            other_state(**{"feedback.2": torch.ones(1, 4, 7)}),
+            ValueError,
+            "feedback.2 must be [2, 4, 7], got [1, 4, 7].",
+        ),
+        (other_state(**{"biases.2": 3.0}), TypeError, "biases.2 must be a tensor, got float."),
+        ([1], TypeError, "state must be what state_dict() gives, got list."),
+    ],
+)
+def test_a_state_that_does_not_fit_changes_nothing(
+    state: object, error: type[Exception], message: str
+) -> None:
+    net, before = make(), tensors(make())
+    with pytest.raises(error) as caught:
+        net.load_state_dict(state)  # type: ignore[arg-type]
+    assert str(caught.value) == message
+    assert all(torch.equal(a, b) for a, b in zip(tensors(net), before, strict=True))
+
+
+def test_another_type_is_a_copy() -> None:
+    net = moved(make())
+    double, same = net.to(dtype=torch.float64), net.to("cpu")
+    assert double.dtype == double.compute_dtype == torch.float64
+    assert (net.dtype, same.dtype) == (torch.float32, torch.float32)
+    for a, b, c in zip(tensors(net), tensors(double), tensors(same), strict=True):
+        assert torch.equal(a.double(), b)
+        assert torch.equal(a, c)
+        assert a.data_ptr() not in (b.data_ptr(), c.data_ptr())
+    before = [tensor.clone() for tensor in tensors(net)]
+    double.backward(X, Y)
+    fit(same, data(), epochs=1)
+    assert all(torch.equal(a, b) for a, b in zip(tensors(net), before, strict=True))
+    half = make(compute_dtype=torch.bfloat16)
+    assert half.to(dtype=torch.float64).compute_dtype == torch.bfloat16
+
+
+@pytest.mark.gpu
+def test_to_the_gpu_and_back() -> None:
+    net = moved(make())
+    there = net.to("cuda")
+    assert there.device.type == "cuda"
+    back = there.to("cpu")
+    assert all(torch.equal(a, b) for a, b in zip(tensors(net), tensors(back), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"dtype": torch.float16}, ValueError, "dtype must be torch.float32 or torch.float64"),
+        ({"device": "gpu"}, ValueError, "Unknown device 'gpu'."),
+    ],
+)
+def test_a_place_or_type_that_does_not_go(
+    arguments: dict, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error) as caught:
+        make().to(**arguments)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("sizes", [[12, 4], SIZES])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_module_is_that_network(bias: bool, sizes: list[int]) -> None:
+    net = moved(make(bias=bias, sizes=sizes, dtype=torch.float64))
+    state = torch.get_rng_state()
+    for i in range(2):
+        module = net.module(i)
+        kinds = [type(part).__name__ for part in module]
+        assert kinds == ["Linear", "ReLU"] * (len(sizes) - 2) + ["Linear"]
+        assert [part.bias is not None for part in module[::2]] == [bias] * (len(sizes) - 1)
+        torch.testing.assert_close(module(X.double()), net(X)[i], rtol=1e-12, atol=1e-12)
+        parameters = list(module.parameters())
+        assert all(p.dtype == torch.float64 and p.requires_grad for p in parameters)
+    assert torch.equal(torch.get_rng_state(), state)
+    before = net(X)
+    with torch.no_grad():
+        parameters[0].zero_()
+    assert torch.equal(net(X), before)
+
+
+@pytest.mark.parametrize(
+    ("i", "error", "message"),
+    [
+        (2, IndexError, "The network's position must be below 2, got 2."),
+        (-1, ValueError, "The network's position must be at least 0, got -1."),
+        (1.0, TypeError, "The network's position must be a whole number, got 1.0."),
+    ],
+)
+def test_no_module_of_a_network_that_is_not_there(
+    i: object, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error) as caught:
+        make().module(i)  # type: ignore[arg-type]
+    assert str(caught.value) == message
