@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +12,12 @@ from torch import Tensor, nn
 
 from fa_lib import _checks, _streams
 from fa_lib._device import resolve_device
-from fa_lib.rules import RULES
+from fa_lib.rules import Rule, by_weight, rule_of
 
 __all__ = ["MLP", "cross_entropy", "he_std"]
+
+# Of rule "wm": how far the feedback weights go at a step, and how many noise inputs it takes.
+MIRROR_RATE, MIRROR_BATCH = 0.05, 64
 
 
 def he_std(fan_in: int) -> float:
@@ -52,7 +54,8 @@ class MLP:
 
     Arguments:
         sizes: features of the input, of each hidden layer, and the number of classes; L + 1 ints.
-        rule: what carries the error back, a name in `fa_lib.rules.RULES`: "bp" or "fa".
+        rule: what carries the error back: "bp", "fa", "dfa", "usf", "brsf", "frsf", "kp", "wm" or
+            "drtp" (`fa_lib.rules.RULES`), or a Rule of your own.
         seeds: N distinct non-negative ints.
         bias: whether layers have biases.
         device: "auto" (the GPU when there is one), "cpu", "cuda", or a torch.device.
@@ -66,9 +69,12 @@ class MLP:
     Attributes:
         weights: L tensors [N, out, in], layer l mapping sizes[l] to sizes[l + 1] features.
         biases: L tensors [N, out]; empty when bias=False.
-        feedback: L tensors [N, out, in]; feedback[l] stands in for weights[l]; feedback[0] is
-            unused, as no error goes below the first layer.
+        feedback: L tensors [N, out, in]; feedback[l] stands in for weights[l]. Under a rule whose
+            error comes from the output or the targets, [N, classes, in]. feedback[0] is unused, as
+            no error goes below the first layer.
         compute_dtype: type of the matrix products.
+        renewals: how often each network's feedback was drawn anew or mirrored, int64 [N] on the
+            CPU; shared with views.
         noise_steps: how many steps of random noise training the networks have had; training a
             view counts in the view alone.
 
@@ -83,7 +89,7 @@ class MLP:
         self,
         sizes: Sequence[int],
         *,
-        rule: str,
+        rule: str | Rule,
         seeds: Iterable[int],
         bias: bool = True,
         device: str | torch.device = "auto",
@@ -105,22 +111,30 @@ class MLP:
             text = f"compute_dtype must be None, torch.bfloat16 or {dtype}, got {compute_dtype}."
             raise ValueError(text)
         self.compute_dtype = compute_dtype or dtype
-        self.rule = _checks.choice(rule, RULES, "rule")
+        self.rule, carries = rule, rule_of(rule)
         self.seeds = _checks.seed_list(seeds)
         place = resolve_device(device)
         self.noise_steps = 0
-        self.weights = self._draw("weights", place, dtype)
-        self.feedback = self._draw("feedback", place, dtype)
+        self.renewals = torch.zeros(len(self), dtype=torch.int64)
+        self.weights = self._draw("weights", self.sizes[1:], place, dtype)
+        self.feedback = self._draw("feedback", self._carried_from(carries), place, dtype)
         self.weights[-1].mul_(_checks.finite_float(readout_scale, "readout_scale"))
         self.biases = [
             torch.zeros(len(self), out, device=place, dtype=dtype) for out in self.sizes[1:] if bias
         ]
         self._buffers: dict[int, _Buffers] = {}
 
-    def _draw(self, stream: str, device: torch.device, dtype: torch.dtype) -> list[Tensor]:
-        """He-normal matrices for every layer and seed, drawn on the CPU in float32."""
+    def _carried_from(self, rule: Rule) -> tuple[int, ...]:
+        """For each layer, how many errors its feedback weights carry to its input."""
+        above = rule.source == "above"
+        return self.sizes[1:] if above else (self.classes,) * (len(self.sizes) - 1)
+
+    def _draw(
+        self, stream: str, outs: Sequence[int], device: torch.device, dtype: torch.dtype
+    ) -> list[Tensor]:
+        """He-normal matrices [N, out, in] for every layer and seed, drawn on the CPU in float32."""
         layers = []
-        for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(self.sizes)):
+        for layer, (fan_in, fan_out) in enumerate(zip(self.sizes[:-1], outs, strict=True)):
             stack = torch.empty(len(self.seeds), fan_out, fan_in, dtype=torch.float32)
             for matrix, seed in zip(stack, self.seeds, strict=True):
                 generator = _streams.generator(seed, stream, layer)
@@ -146,6 +160,7 @@ class MLP:
         view.weights = [w[index] for w in self.weights]
         view.biases = [b[index] for b in self.biases]
         view.feedback = [b[index] for b in self.feedback]
+        view.renewals = self.renewals[index]
         view._buffers = {}
         return view
 
@@ -165,14 +180,57 @@ class MLP:
         return self.sizes[-1]
 
     def parameters(self) -> list[Tensor]:
-        """The tensors that learning changes, weights then biases: for any torch.optim optimiser."""
-        return [*self.weights, *self.biases]
+        """The tensors that learning changes, for any torch.optim optimiser.
 
-    def with_rule(self, rule: str) -> MLP:
-        """The same networks, sharing their tensors but not their gradients, under another rule."""
-        other = self[:]
-        other.rule = _checks.choice(rule, RULES, "rule")
+        Weights, then biases, and under rule "kp" the feedback weights.
+        """
+        learned = self.feedback[1:] if rule_of(self.rule).learning == "gradient" else []
+        return [*self.weights, *self.biases, *learned]
+
+    def with_rule(self, rule: str | Rule) -> MLP:
+        """The same networks, sharing their tensors but not their gradients, under another rule.
+
+        Raises:
+            ValueError: an unknown rule, or one whose feedback weights have another shape.
+        """
+        other, carries = self[:], rule_of(rule)
+        needed = self._carried_from(carries)
+        if carries.matrix is not by_weight and any(
+            matrix.shape[1] != out
+            for matrix, out in zip(self.feedback[1:], needed[1:], strict=True)
+        ):
+            raise ValueError(
+                f"The feedback weights of networks made under rule {self.rule!r} do not fit rule "
+                f"{rule!r}: make new ones with rule={rule!r}."
+            )
+        other.rule = rule
         return other
+
+    def renew_feedback(self) -> None:
+        """What some rules do to their feedback weights before each step; others do nothing.
+
+        Under "brsf" they are drawn anew, a function of seed and step. Under "wm" each layer is sent
+        noise x, and its feedback weights move by MIRROR_RATE from where they are to the mean of
+        y x^T, y being what comes out: that is its forward weights, but for sampling (Akrout et al.
+        2019, with rate and decay equal).
+        """
+        rule = rule_of(self.rule)
+        if not rule.redrawn and rule.learning != "mirror":
+            return
+        for layer in range(1, len(self.feedback)):
+            feedback, fan_in = self.feedback[layer], self.sizes[layer]
+            shape = feedback.shape[1:] if rule.redrawn else (MIRROR_BATCH, fan_in)
+            drawn = torch.empty(len(self), *shape, dtype=torch.float32)
+            for noise, seed, step in zip(drawn, self.seeds, self.renewals.tolist(), strict=True):
+                noise.normal_(generator=_streams.generator(seed, "renewal", layer, step))
+            noise = drawn.to(device=self.device, dtype=self.dtype)
+            if rule.redrawn:
+                feedback.copy_(noise * he_std(fan_in))
+            else:
+                response = torch.bmm(noise, self.weights[layer].mT)
+                rate = MIRROR_RATE / MIRROR_BATCH
+                feedback.baddbmm_(response.mT, noise, beta=1 - MIRROR_RATE, alpha=rate)
+        self.renewals += 1
 
     def __call__(self, x: Tensor) -> Tensor:
         """Logits [N, B, classes] for inputs [B, features] (shared) or [N, B, features].
@@ -313,18 +371,36 @@ class MLP:
             error.scatter_add_(2, y.unsqueeze(2), buffers.minus_one)
         error.div_(x.shape[1])
         deltas = [*buffers.deltas, error.to(self.compute_dtype)]
-        carry_back = RULES[self.rule]
+        rule = rule_of(self.rule)
+        sent = deltas[-1] if rule.source == "output" else None
+        if rule.source == "targets":
+            sent = self._minus_targets(y, error).to(self.compute_dtype)
         for layer in reversed(range(len(weights))):
             if layer < len(weights) - 1:
                 upper = layer + 1
                 feedback = self.feedback[upper].to(self.compute_dtype)
-                carry_back(weights[upper], feedback, deltas[upper], deltas[layer])
+                if sent is None:
+                    matrix = rule.matrix(weights[upper], feedback)
+                    torch.bmm(deltas[upper], matrix, out=deltas[layer])
+                else:
+                    torch.bmm(sent, feedback, out=deltas[layer])
                 _zero_where_off(deltas[layer], layers[layer])
             below = layers[layer - 1] if layer else x
             _product(deltas[layer].mT, below, _gradient(self.weights[layer]))
             if self.biases:
                 torch.sum(deltas[layer], 1, dtype=self.dtype, out=_gradient(self.biases[layer]))
+        if rule.learning == "gradient":
+            for weight, learned in zip(self.weights[1:], self.feedback[1:], strict=True):
+                learned.grad = weight.grad
         return logits
+
+    def _minus_targets(self, y: Tensor, error: Tensor) -> Tensor:
+        """The part -t / B of the error (p - t) / B, [N, B, classes]."""
+        scale = -1 / error.shape[1]
+        if y.is_floating_point():
+            return y * scale
+        parts = error.new_full((), scale).expand(*y.shape, 1)
+        return torch.zeros_like(error).scatter_(2, y.unsqueeze(2), parts)
 
     def _cast(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """In the type of the matrix products: themselves where that is their own."""
