@@ -13,16 +13,16 @@ import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from fa_lib import _checks
-from fa_lib._optimizers import OPTIMIZERS
+from fa_lib._optimizers import Optimisers, OptimizerFunction, checked
 from fa_lib._progress import progress_bar
-from fa_lib.history import DivergenceError, History, Recorder
+from fa_lib.history import DivergenceError, History, Recorder, TrainingState
 from fa_lib.networks import MLP
 
 __all__ = ["Batches", "Callback", "Schedule", "StopWhen", "train"]
@@ -48,19 +48,23 @@ class Schedule:
     record_at: steps to record at, in order, the first and the last among them.
     callback: called at every record, one call at a time.
     stop_when: asked at every record; True ends the training of those networks.
+    made_by: facts of this training that one which goes on must share.
+    resume: what to go on with; None starts the optimiser afresh.
     """
 
     steps: int
     lr: float
-    optimizer: str
+    optimizer: str | OptimizerFunction
     record_at: Sequence[int]
     callback: Callback | None = None
     stop_when: StopWhen | None = None
+    made_by: dict[str, Any] = field(default_factory=dict)
+    resume: TrainingState | None = None
 
     def __post_init__(self) -> None:
         """Refuse a rate or an optimiser that is not allowed."""
         _checks.positive_float(self.lr, "lr")
-        _checks.choice(self.optimizer, OPTIMIZERS, "optimizer")
+        checked(self.optimizer)
 
 
 def train(
@@ -73,14 +77,17 @@ def train(
 ) -> History:
     """Train every chunk of the networks from first step to last; return what was recorded."""
     parts = _chunks(net)
+    optimisers = Optimisers(net, parts, schedule.optimizer, schedule.lr, schedule.resume)
     threads = torch.get_num_threads()
     workers = min(threads, len(parts)) if net.device.type == "cpu" else 1
     stop, calling = threading.Event(), threading.Lock()
     bar = progress_bar(len(net) * schedule.steps, description, " network-steps", progress)
 
-    def train_part(part: MLP) -> None:
+    def train_part(i: int) -> int:
+        part = parts[i]
+        learn = _learner(part, optimisers.maker(i), replayed=isinstance(schedule.optimizer, str))
         try:
-            _train_chunk(part, batches(part), schedule, recorder, stop, calling, bar)
+            return _train_chunk(part, batches(part), learn, schedule, recorder, stop, calling, bar)
         except BaseException:
             stop.set()
             raise
@@ -88,74 +95,81 @@ def train(
     try:
         with bar:
             if workers == 1:
-                for part in parts:
-                    train_part(part)
+                ends = [train_part(i) for i in range(len(parts))]
             else:
                 with ThreadPoolExecutor(
                     workers, initializer=torch.set_num_threads, initargs=(threads // workers,)
                 ) as pool:
-                    jobs = [pool.submit(train_part, part) for part in parts]
+                    jobs = [pool.submit(train_part, i) for i in range(len(parts))]
                     try:
                         wait(jobs)
                     except BaseException:  # Ctrl-C comes here: let the threads end their step
                         stop.set()
                         raise
-                for job in jobs:
-                    job.result()
+                ends = [job.result() for job in jobs]
     except DivergenceError as error:
         error.history = recorder.history()
         raise
     finally:
         torch.set_num_threads(threads)  # a pool's threads set the number for threads to come
-    return recorder.history()
+    state = optimisers.state(schedule.made_by, recorder.first_step, ends)
+    return replace(recorder.history(), state=state)
 
 
 def _train_chunk(
     net: MLP,
     next_batch: Batches,
+    learn: Callable[[Tensor, Tensor], None],
     schedule: Schedule,
     recorder: Recorder,
     stop: threading.Event,
     calling: threading.Lock,
     bar: Any,
-) -> None:
+) -> int:
+    """Train these networks; how many steps they have made."""
     steps = schedule.steps
     steps_to_record = iter(schedule.record_at)
     next_record = next(steps_to_record)
-    learn = _learner(net, schedule)
     for step in range(steps + 1):
         if stop.is_set():
-            return
+            break
         x, y = next_batch(step)
         if step == next_record:
             values = recorder.record(net, step, x, y)
+            shown = recorder.first_step + step
             if schedule.callback is not None:
                 with calling:
-                    schedule.callback(net, recorder.first_step + step, values)
-            if schedule.stop_when is not None and schedule.stop_when(net, step, values):
+                    schedule.callback(net, shown, values)
+            if schedule.stop_when is not None and schedule.stop_when(net, shown, values):
                 bar.update(len(net) * (steps - step // TICK * TICK))
-                return
+                break
             next_record = next(steps_to_record, steps)
         if step == steps:
             bar.update(len(net) * (steps % TICK))
-            return
+            break
         learn(x, y)
         if (step + 1) % TICK == 0:
             bar.update(len(net) * TICK)
+    return step
 
 
-def _learner(net: MLP, schedule: Schedule) -> Callable[[Tensor, Tensor], None]:
-    """What makes a step on a batch: the rule's update, and the optimiser's step along it."""
+def _learner(
+    net: MLP, make_update: Callable[[], Callable[[], None]], replayed: bool
+) -> Callable[[Tensor, Tensor], None]:
+    """What makes a step on a batch: the rule's update, and the optimiser's step along it.
+
+    An optimiser of the caller's own may do anything, so its steps are not replayed.
+    """
     update = None
 
     def learn(x: Tensor, y: Tensor) -> None:
         nonlocal update
         net.compute_gradients(x, y)
         if update is None:  # after the first gradients, which it looks for
-            update = OPTIMIZERS[schedule.optimizer](net.parameters(), schedule.lr)
+            update = make_update()
         update()
 
-    return learn if net.device.type == "cpu" else _replayed(learn)
+    return _replayed(learn) if replayed and net.device.type != "cpu" else learn
 
 
 def _replayed(learn: Callable[[Tensor, Tensor], None]) -> Callable[[Tensor, Tensor], None]:

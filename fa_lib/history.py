@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 import torch
@@ -15,7 +16,16 @@ from fa_lib import _checks
 from fa_lib.metrics import angle_between, centered_norm
 from fa_lib.networks import MLP, cross_entropy, he_std
 
-__all__ = ["DivergenceError", "History", "Measure", "MeasureAt", "Recorder", "record_steps"]
+__all__ = [
+    "DivergenceError",
+    "History",
+    "Measure",
+    "MeasureAt",
+    "Recorder",
+    "TrainingState",
+    "record_steps",
+    "state_of",
+]
 
 # [N] values of some of the networks, or several such by metric.
 Measure = Callable[[MLP], Tensor | Mapping[str, Tensor]]
@@ -35,14 +45,37 @@ SMALLEST_SHARE_OF_NORM = 0.01
 
 
 @dataclass(frozen=True)
+class TrainingState:
+    """What it takes to go on where training ended, besides the networks.
+
+    Attributes:
+        made_by: the facts of that training that one which goes on must share, plain values by name.
+        step: at which it ended, as the History counts.
+        updates: how many steps the optimiser has made.
+        tensors: what "adam" or "sgd" keeps, by torch's name, for each of the networks'
+            `parameters()`: [N, ...].
+        parts: of an optimiser of one's own, the state_dicts for each part of the networks.
+    """
+
+    made_by: dict[str, Any]
+    step: int
+    updates: int
+    tensors: dict[str, list[Tensor]]
+    parts: list[list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
 class History:
     """A tidy record of training.
 
     Attributes:
         frame: columns seed, step, metric, value; a row for each network, recorded step and metric.
+        state: what `resume=` goes on with, Adam's twice the size of the networks; None where
+            training broke off, or ended at different steps.
     """
 
     frame: pd.DataFrame
+    state: TrainingState | None = field(default=None, repr=False, compare=False)
 
     def to_frame(self) -> pd.DataFrame:
         """A copy of the table: columns seed, step, metric, value."""
@@ -167,6 +200,33 @@ class Recorder:
                 stacklevel=4,
             )
         return History(frame)
+
+
+def state_of(resume: History, made_by: Mapping[str, Any]) -> TrainingState:
+    """What to go on with.
+
+    Raises:
+        TypeError: no History.
+        ValueError: one that cannot be gone on with, or of training with other facts than these.
+    """
+    if not isinstance(resume, History):
+        kind = type(resume).__name__
+        raise TypeError(f"resume must be a History that an earlier call returned, got {kind}.")
+    state = resume.state
+    if state is None:
+        raise ValueError(
+            "resume cannot be gone on with: its training broke off, or stop_when ended it at "
+            "different steps."
+        )
+    before = state.made_by
+    differ = [
+        f"{name} {before.get(name)} there and {made_by.get(name)} here"
+        for name in dict.fromkeys([*made_by, *before])
+        if before.get(name) != made_by.get(name)
+    ]
+    if differ:
+        raise ValueError(f"resume is of other training: {', '.join(differ)}.")
+    return state
 
 
 def alignment(net: MLP) -> dict[str, Tensor]:

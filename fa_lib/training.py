@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,8 +13,17 @@ from torch import Tensor
 from fa_lib import _checks
 from fa_lib._batches import DataBatches
 from fa_lib._engine import Batches, Callback, Schedule, StopWhen, train
+from fa_lib._optimizers import OptimizerFunction, checked
 from fa_lib.data import Dataset, Split
-from fa_lib.history import DivergenceError, History, Measure, MeasureAt, Recorder, record_steps
+from fa_lib.history import (
+    DivergenceError,
+    History,
+    Measure,
+    MeasureAt,
+    Recorder,
+    record_steps,
+    state_of,
+)
 from fa_lib.metrics import evaluate
 from fa_lib.networks import MLP
 from fa_lib.noise import Noise, NoiseStream
@@ -30,23 +41,30 @@ def pretrain(
     batch_size: int = 64,
     lr: float = 1e-4,
     noise: Noise = STANDARD_NOISE,
-    optimizer: str = "adam",
+    optimizer: str | OptimizerFunction = "adam",
     record_every: int | Iterable[int] | None = None,
     measure: Mapping[str, Measure | MeasureAt] | None = None,
     callback: Callback | None = None,
+    resume: History | None = None,
     progress: bool | None = None,
 ) -> History:
     """Random noise training: every step draws fresh inputs and labels (paper, the method).
 
-    The networks are changed in place. A later call goes on with fresh noise where this one ended.
+    The networks are changed in place. A later call goes on with fresh noise where this one ended,
+    and starts its optimiser afresh, unless `resume` gives this call's History.
 
     Arguments:
         net: N networks.
         steps: how many optimiser steps.
         batch_size: inputs a step, for each network.
-        lr: learning rate.
+        lr: learning rate of "adam" and "sgd"; a function sets its own.
         noise: distribution of the inputs and kind of target.
-        optimizer: "adam" or "sgd", made afresh for this call.
+        optimizer: "adam", "sgd", or a function of the parameters, a list of tensors, that returns a
+            torch.optim.Optimizer, or that and a scheduler, which steps after every step of the
+            optimiser. Parts of the networks train one beside the other, as views, so the function
+            is called for each of them; the tensors are [n, out, in] and [n, out], n networks in
+            one, so an optimiser that works element by element (as SGD, Adam and their kin do, but
+            none that takes a norm) leaves networks independent.
         record_every: record at every so many steps, or at these very steps; the first and the last
             step are recorded always. Default: about 50 records.
         measure: further metrics to record: name -> function of the networks giving [N] values (or
@@ -60,17 +78,21 @@ def pretrain(
             threads, but there is one call at a time. `step` is the one that the History shows: all
             noise steps that the networks have had. Copy what is to be kept, as training goes on in
             the same tensors. An exception in it ends the training and comes out.
+        resume: the History that the call before this one returned: its optimiser goes on where it
+            was, bit for bit as if that call had not ended. Networks, rule, optimiser, lr, batch
+            size and noise must be those of that call, and with a function as optimiser the number
+            of threads. None starts the optimiser afresh.
         progress: show a bar; None shows it at a terminal or in a notebook.
 
     Returns:
-        A History whose `step` counts the noise steps that a network has had, with the metrics
-        loss (mean cross-entropy in nats on that step's batch, before the update) and, for each
-        layer l from 2 up, alignment_angle_w<l> (degrees); for the readout also
+        A History of this call alone, whose `step` counts the noise steps that a network has had,
+        with the metrics loss (mean cross-entropy in nats on that step's batch, before the update)
+        and, for each layer l from 2 up, alignment_angle_w<l> (degrees); for the readout also
         centered_alignment_angle_w<l> and centered_norm_w<l>.
 
     Raises:
         ValueError, TypeError: a count, rate or name that is not allowed, a measure that does not
-            give one value for each network.
+            give one value for each network, a History of other training.
         DivergenceError: a loss that is no longer finite; it holds the history so far.
     """
     start = net.noise_steps
@@ -85,7 +107,14 @@ def pretrain(
 
     record_at = record_steps(record_every, steps, default=max(1, steps // 50))
     recorder = Recorder(net.seeds, measure, first_step=start)
-    schedule = Schedule(steps, lr, optimizer, record_at, callback)
+    drawn = {**asdict(noise), "mean": float(noise.mean), "std": float(noise.std)}
+    made_by = _facts(net, "noise", optimizer, lr, batch_size, noise=drawn)
+    state = None if resume is None else state_of(resume, made_by)
+    if state is not None and state.step != start:
+        raise ValueError(
+            f"resume ended at noise step {state.step}, but these networks have had {start}."
+        )
+    schedule = Schedule(steps, lr, optimizer, record_at, callback, made_by=made_by, resume=state)
     history = train(net, batches, schedule, recorder, "noise", progress)
     net.noise_steps += steps
     return history
@@ -99,40 +128,48 @@ def fit(
     steps: int | None = None,
     batch_size: int = 64,
     lr: float = 1e-4,
-    optimizer: str = "adam",
+    optimizer: str | OptimizerFunction = "adam",
     subset: Tensor | None = None,
     test: Split | Mapping[str, Split] | None = None,
     record_every: int | Iterable[int] | None = None,
     measure: Mapping[str, Measure | MeasureAt] | None = None,
     callback: Callback | None = None,
     stop_when: StopWhen | None = None,
+    resume: History | None = None,
     progress: bool | None = None,
 ) -> History:
     """Train on data, each network in its own order of the images, drawn anew each epoch.
 
+    A call starts its optimiser and the order of the images afresh, unless `resume` gives the
+    History of an earlier one.
+
     Arguments:
         net: N networks, changed in place.
         split: training data; an epoch's last batch may be smaller.
-        epochs, steps: how long; give one of them.
+        epochs, steps: how long; give one of them. With `resume`, how much longer.
         batch_size, lr, optimizer, measure, progress: as in `pretrain`.
-        callback: as in `pretrain`; `step` counts the steps of this call.
+        callback: as in `pretrain`; `step` is the one that the History shows.
         subset: each network's own training examples, indices into `split`, int64 [N, n]; None
             gives all of them to every network.
         test: data to evaluate at every recorded step, recorded as test_loss and test_accuracy; or
             a mapping of names to data, recorded as <name>_loss and <name>_accuracy.
-        record_every: as in `pretrain`, in steps. Default: once an epoch.
+        record_every: as in `pretrain`, in steps of this call. Default: once an epoch.
         stop_when: early stopping, a function that is given what `callback` is, at every recorded
             step and after it, but from several threads at once; True ends the training of those
             networks, before they learn from that step.
+        resume: as in `pretrain`, the History of an earlier call on these data: its optimiser, and
+            the order of the images, go on where they were. The number of training images must be
+            that of that call; `test`, `measure` and the like may differ.
 
     Returns:
-        A History whose `step` counts the steps of this call, with the metrics of `pretrain` and
-        those of `test` (losses in nats, accuracies in 0 to 1).
+        A History of this call alone, with the metrics of `pretrain` and those of `test` (losses in
+        nats, accuracies in 0 to 1). Its `step` counts the steps of this call, and with `resume`
+        those before it, beginning with the record that the earlier History ends with.
 
     Raises:
         ValueError, TypeError: a count, rate or name that is not allowed, labels outside the
             networks' classes, inputs of another width, a measure that does not give one value for
-            each network.
+            each network, a History of other training.
         DivergenceError: a loss that is no longer finite; it holds the history so far.
     """
     if (epochs is None) == (steps is None):
@@ -159,13 +196,43 @@ def fit(
             values[f"{name}_loss"], values[f"{name}_accuracy"] = evaluate(part, data)
         return values
 
+    made_by = _facts(net, "data", optimizer, lr, batch_size, images=rows.shape[1])
+    state = None if resume is None else state_of(resume, made_by)
+    start = 0 if state is None else state.step
+
     def batches(part: MLP) -> Batches:
-        return DataBatches(part, split, rows[[place[seed] for seed in part.seeds]], batch_size)
+        own = DataBatches(part, split, rows[[place[seed] for seed in part.seeds]], batch_size)
+        return lambda step: own(start + step)
 
     record_at = record_steps(record_every, steps, default=per_epoch)
-    recorder = Recorder(net.seeds, measure, also=accuracy)
-    schedule = Schedule(steps, lr, optimizer, record_at, callback, stop_when)
+    recorder = Recorder(net.seeds, measure, also=accuracy, first_step=start)
+    schedule = Schedule(steps, lr, optimizer, record_at, callback, stop_when, made_by, state)
     return train(net, batches, schedule, recorder, "data", progress)
+
+
+def _facts(
+    net: MLP,
+    training: str,
+    optimizer: str | OptimizerFunction,
+    lr: float,
+    batch_size: int,
+    **more: object,
+) -> dict[str, Any]:
+    """What a call that goes on must share with the one before it, as JSON has it."""
+    named = isinstance(checked(optimizer), str)
+    return {
+        "training on": training,
+        "rule": getattr(net.rule, "name", net.rule),
+        "sizes": list(net.sizes),
+        "bias": bool(net.biases),
+        "dtype": str(net.dtype),
+        "compute_dtype": str(net.compute_dtype),
+        "seeds": list(net.seeds),
+        "optimizer": optimizer if named else "by a function",
+        "lr": _checks.positive_float(lr, "lr") if named else None,
+        "batch_size": int(batch_size),
+        **more,
+    }
 
 
 def _checked_subset(subset: Tensor | None, split: Split, net: MLP) -> Tensor:
@@ -191,7 +258,7 @@ def meta_loss(
     steps: int = 100,
     batch_size: int = 64,
     lr: float = 1e-4,
-    optimizer: str = "adam",
+    optimizer: str | OptimizerFunction = "adam",
 ) -> Tensor:
     """Sum over tasks of the test loss after a few steps of adaptation (claim C15).
 

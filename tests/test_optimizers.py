@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fa_lib._optimizers import OPTIMIZERS
+from fa_lib._optimizers import OPTIMIZERS, fresh_state
 
 TORCH = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
@@ -17,7 +17,7 @@ def test_as_torch_optim(name: str, dtype: torch.dtype) -> None:
     theirs = [value.clone() for value in ours]
     for value in (*ours, *theirs):
         value.grad = torch.empty_like(value)
-    step = OPTIMIZERS[name](ours, 0.01)
+    step = OPTIMIZERS[name](ours, 0.01, fresh_state(name, ours), 0)
     optimiser = TORCH[name](theirs, lr=0.01, fused=True)
     for _ in range(20):
         for mine, reference in zip(ours, theirs, strict=True):
@@ -33,5 +33,6 @@ def test_as_torch_optim(name: str, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("name", list(TORCH))
 def test_parameters_without_gradients_are_refused(name: str) -> None:
+    values = [torch.zeros(3)]
     with pytest.raises(ValueError, match="gradients"):
-        OPTIMIZERS[name]([torch.zeros(3)], 0.1)
+        OPTIMIZERS[name](values, 0.1, fresh_state(name, values), 0)
