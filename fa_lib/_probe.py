@@ -126,7 +126,7 @@ def run(name: str) -> Numbers:
         **_last("data", after),
         "evaluate": torch.cat(evaluate(net, split)).tolist(),
         "effective_dimensionality": effective_dimensionality(first).tolist(),
-        "entropy_rank": entropy_rank(squared).tolist(),
+        "entropy_rank": entropy_rank(squared.sqrt()).tolist(),
         "stable_rank": stable_rank(squared).tolist(),
         "smallest_rank": smallest_rank(net, split.x, split.y).double().tolist(),
         "gradient_alignment": gradient_alignment(net, split.x, split.y).flatten().tolist(),

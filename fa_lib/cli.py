@@ -64,8 +64,6 @@ def _seeds(text: str | None) -> int | list[int] | None:
 
 
 def _overrides(pairs: list[str]) -> dict[str, Any]:
-    from fa_lib.experiments._config import parse_value
-
     overrides = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -73,8 +71,10 @@ def _overrides(pairs: list[str]) -> dict[str, Any]:
             raise typer.BadParameter(f"give NAME=VALUE, got {pair!r}.", param_hint="--set")
         if name in _KEPT:
             raise typer.BadParameter(f"{name} is not a setting: see --help.", param_hint="--set")
-        overrides[name] = parse_value(value)
-    return overrides
+        overrides[name] = value
+    from fa_lib.experiments._config import parse_value
+
+    return {name: parse_value(value) for name, value in overrides.items()}
 
 
 @app.command(short_help="Run an experiment, or show its stored result.")

@@ -16,6 +16,7 @@ from torch import Tensor
 from fa_lib import _checks
 from fa_lib.data import Split
 from fa_lib.networks import MLP, cross_entropy
+from fa_lib.rules import Rule
 
 __all__ = [
     "alignment_angle",
@@ -25,16 +26,20 @@ __all__ = [
     "generalization_gap",
     "gradient_alignment",
     "kl_from_uniform",
+    "neuron_angles",
     "readout_deviation",
     "steps_to_accuracy",
     "update_directions",
+    "weight_distance",
 ]
 
 
 def alignment_angle(
     weight: Tensor, feedback: Tensor, *, centered: bool = False, min_norm: float = 0.0
 ) -> Tensor:
-    """Angle between forward and feedback weights, each flattened (paper, Fig. 1e).
+    """Angle between forward and feedback weights, each flattened.
+
+    The paper's Fig. 1e has one for each neuron instead: `neuron_angles`.
 
     Computed in float64 as 2 atan2(|u - v|, |u + v|) of the unit vectors u and v (Kahan 2006),
     which keeps its digits near 0 and 180 degrees, where an arc cosine loses half of them.
@@ -65,18 +70,71 @@ def angle_between(
     weight: Tensor, feedback: Tensor, *, centered: bool = False, min_norm: float = 0.0
 ) -> Tensor:
     """`alignment_angle` without its warning, for use at every recorded step."""
+    _check_pair(weight, feedback)
+    w, b = (_flat(m, centered) for m in (weight, feedback))
+    return torch.where(_norm(w)[:, 0] < min_norm, math.nan, _degrees(w, b))
+
+
+def neuron_angles(weight: Tensor, feedback: Tensor) -> Tensor:
+    """Angle between each neuron's outgoing forward and feedback weights (paper, Fig. 1e).
+
+    The neurons are those of the layer below, whose outgoing weights are the columns.
+
+    Arguments:
+        weight, feedback: [N, out, in], or [out, in] for a single pair.
+
+    Returns:
+        Degrees in [0, 180], float64 [N, in], as precise as `alignment_angle`'s; NaN where a
+        neuron's forward or feedback weights are all zero.
+
+    Raises:
+        ValueError: shapes that differ.
+    """
+    _check_pair(weight, feedback)
+    return _degrees(_stack(weight).mT, _stack(feedback).mT)
+
+
+def weight_distance(weight: Tensor, feedback: Tensor, kind: str = "frobenius") -> Tensor:
+    """Distance between forward and feedback weights (paper, Fig. 2e).
+
+    Arguments:
+        weight, feedback: [N, out, in], or [out, in] for a single pair.
+        kind: "frobenius", the norm of the difference, in the weights' unit; or "cosine", 1 less the
+            cosine of the flattened matrices: 0 to 2, blind to their norms.
+
+    Returns:
+        float64 [N]; the cosine distance of a matrix of zeros is NaN.
+
+    Raises:
+        ValueError: shapes that differ, an unknown kind.
+    """
+    _checks.choice(kind, ("frobenius", "cosine"), "kind of distance")
+    _check_pair(weight, feedback)
+    w, b = (_flat(m, centered=False) for m in (weight, feedback))
+    if kind == "frobenius":
+        return torch.linalg.vector_norm(w - b, dim=1)
+    # |u - v|^2 / 2 of unit vectors is 1 - cos, without the loss of digits where cos is near 1.
+    return (w / _norm(w) - b / _norm(b)).square().sum(dim=1) / 2
+
+
+def _check_pair(weight: Tensor, feedback: Tensor) -> None:
     if weight.shape != feedback.shape or weight.dim() not in (2, 3):
         raise ValueError(
             "Forward and feedback weights must have one shape, [N, out, in] or [out, in]; "
             f"got {list(weight.shape)} and {list(feedback.shape)}."
         )
-    w, b = (_flat(m, centered) for m in (weight, feedback))
-    w_norm, b_norm = (torch.linalg.vector_norm(m, dim=1, keepdim=True) for m in (w, b))
-    u, v = w / w_norm, b / b_norm
-    apart = torch.linalg.vector_norm(u - v, dim=1)
-    together = torch.linalg.vector_norm(u + v, dim=1)
-    angle = torch.rad2deg(2 * torch.atan2(apart, together))
-    return torch.where(w_norm[:, 0] < min_norm, math.nan, angle)
+
+
+def _norm(vectors: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+
+
+def _degrees(w: Tensor, b: Tensor) -> Tensor:
+    """Angle between vectors along the last dimension, by Kahan's formula: see `alignment_angle`."""
+    u, v = w / _norm(w), b / _norm(b)
+    apart = torch.linalg.vector_norm(u - v, dim=-1)
+    together = torch.linalg.vector_norm(u + v, dim=-1)
+    return torch.rad2deg(2 * torch.atan2(apart, together))
 
 
 def centered_norm(weight: Tensor) -> Tensor:
@@ -88,8 +146,12 @@ def _center(weight: Tensor) -> Tensor:
     return weight - weight.mean(dim=-2, keepdim=True)
 
 
+def _stack(weight: Tensor) -> Tensor:
+    return weight.double() if weight.dim() == 3 else weight.double().unsqueeze(0)
+
+
 def _flat(weight: Tensor, centered: bool) -> Tensor:
-    stack = weight.double() if weight.dim() == 3 else weight.double().unsqueeze(0)
+    stack = _stack(weight)
     return (_center(stack) if centered else stack).flatten(1)
 
 
@@ -108,7 +170,7 @@ def gradient_alignment(net: MLP, x: Tensor, y: Tensor) -> Tensor:
     return torch.stack([angle_between(w, v) for w, v in zip(by_rule, by_bp, strict=True)])
 
 
-def update_directions(net: MLP, rule: str, x: Tensor, y: Tensor) -> list[Tensor]:
+def update_directions(net: MLP, rule: str | Rule, x: Tensor, y: Tensor) -> list[Tensor]:
     """What a rule makes of a batch: the direction for each layer's weights [N, out, in].
 
     Arguments:
@@ -137,8 +199,7 @@ def effective_dimensionality(weight: Tensor, *, centered: bool = False) -> Tenso
     """
     if weight.dim() not in (2, 3):
         raise ValueError(f"Weights must be [N, out, in] or [out, in], got {list(weight.shape)}.")
-    w = weight.double() if weight.dim() == 3 else weight.double().unsqueeze(0)
-    w = _center(w) if centered else w
+    w = _center(_stack(weight)) if centered else _stack(weight)
     gram = torch.bmm(w, w.mT) if w.shape[1] <= w.shape[2] else torch.bmm(w.mT, w)
     trace = gram.diagonal(dim1=1, dim2=2).sum(dim=1)
     return trace**2 / gram.square().sum(dim=(1, 2))

@@ -10,7 +10,66 @@ from torch import Tensor
 
 from fa_lib.networks import MLP
 
-__all__ = ["entropy_rank", "smallest_rank", "squared_singular_values", "stable_rank"]
+__all__ = [
+    "effective_rank",
+    "entropy_rank",
+    "gram_effective_rank",
+    "smallest_rank",
+    "squared_singular_values",
+    "stable_rank",
+]
+
+
+def effective_rank(weight: Tensor) -> Tensor:
+    """Exponential of the entropy of sigma / sum sigma, the singular values (paper, Fig. 4d).
+
+    Roy and Vetterli 2007; the singular values are not squared. They come from a decomposition of
+    the weights, because those that are zero come out of the Gram matrix as large as 1e-8.
+
+    Arguments:
+        weight: [N, out, in], or [out, in] for a single matrix.
+
+    Returns:
+        float64 [N], from 1 (rank one) to min(out, in) (all singular values equal); NaN for a matrix
+        of zeros, or with a value that is not finite.
+
+    Raises:
+        ValueError: another number of dimensions.
+    """
+    return entropy_rank(torch.linalg.svdvals(_finite_stack(weight, "Weights", "out, in")))
+
+
+def gram_effective_rank(activations: Tensor) -> Tensor:
+    """Effective rank of the neurons' Gram matrix of cosine similarities (paper, Fig. 4g).
+
+    That of neurons i and j is the cosine between their activations over the inputs; the eigenvalues
+    of that matrix are its singular values. Neurons that are zero for every input are dropped.
+
+    Arguments:
+        activations: of a layer, [N, B, units], or [B, units] for a single network.
+
+    Returns:
+        float64 [N], from 1 (all neurons alike, up to sign) to the smaller of B and the number of
+        neurons that are not dropped; NaN without any, or with a value that is not finite.
+
+    Raises:
+        ValueError: another number of dimensions.
+    """
+    a = _finite_stack(activations, "Activations", "B, units")
+    norm = torch.linalg.vector_norm(a, dim=1, keepdim=True)
+    # A dropped neuron stays as zeros: an eigenvalue of zero adds nothing to the entropy.
+    unit = torch.where(norm > 0, a / norm, 0.0)
+    # The eigenvalues of unit^T unit are the squared singular values of `unit`.
+    return entropy_rank(squared_singular_values(unit))
+
+
+def _finite_stack(matrices: Tensor, what: str, axes: str) -> Tensor:
+    """As float64 [N, ., .]; one that has a value that is not finite is zero, so its rank is NaN."""
+    if matrices.dim() not in (2, 3):
+        raise ValueError(f"{what} must be [N, {axes}] or [{axes}], got {list(matrices.shape)}.")
+    stack = matrices.double() if matrices.dim() == 3 else matrices.double().unsqueeze(0)
+    finite = stack.isfinite().flatten(1).all(dim=1)
+    return torch.where(finite[:, None, None], stack, 0.0)
 
 
 def squared_singular_values(weight: Tensor) -> Tensor:
@@ -23,17 +82,16 @@ def squared_singular_values(weight: Tensor) -> Tensor:
     return torch.linalg.eigvalsh(gram).clamp_min(0).flip(1)
 
 
-def entropy_rank(squared: Tensor) -> Tensor:
-    """Exponential of the entropy of the normalised singular values (Roy and Vetterli 2007).
+def entropy_rank(values: Tensor) -> Tensor:
+    """`effective_rank` of matrices whose singular values are known.
 
     Arguments:
-        squared: squared singular values [N, K], not all zero.
+        values: the singular values [N, K], not squared.
 
     Returns:
-        float64 [N], from 1 (a single one) to K (all equal).
+        float64 [N], from 1 (a single one) to K (all equal); NaN where all are zero.
     """
-    p = squared.sqrt()
-    p = p / p.sum(dim=1, keepdim=True)
+    p = values / values.sum(dim=1, keepdim=True)
     return torch.special.entr(p).sum(dim=1).exp()
 
 

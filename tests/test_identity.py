@@ -33,8 +33,8 @@ EDITS = {
     ),
     "a measure in radians": (
         "metrics.py",
-        "angle = torch.rad2deg(2 * torch.atan2(apart, together))",
-        "angle = 2 * torch.atan2(apart, together)",
+        "return torch.rad2deg(2 * torch.atan2(apart, together))",
+        "return 2 * torch.atan2(apart, together)",
         "stale: the code at hand gives other numbers",
     ),
     "another order of the images": (

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as sps
+from scipy.spatial import distance
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
@@ -16,7 +18,9 @@ from fa_lib import (
     alignment_angle,
     effective_dimensionality,
     kl_from_uniform,
+    neuron_angles,
     readout_deviation,
+    weight_distance,
 )
 
 few = settings(max_examples=30, deadline=None, derandomize=True)
@@ -127,6 +131,94 @@ def test_angle_is_symmetric_and_blind_to_scale(
         torch.testing.assert_close(
             alignment_angle(u, v, centered=centered), expected, rtol=0, atol=1e-9
         )
+
+
+# neuron_angles
+
+
+def test_neuron_angles_against_a_loop_over_neurons() -> None:
+    w, b = normal(3, 10, 7, dtype=torch.float32), normal(3, 10, 7, seed=1, dtype=torch.float32)
+    expected = np.empty((3, 7))
+    for n, i in np.ndindex(3, 7):
+        u, v = w[n, :, i].double().numpy(), b[n, :, i].double().numpy()
+        expected[n, i] = np.degrees(np.arccos(u @ v / np.sqrt(u @ u) / np.sqrt(v @ v)))
+    found = neuron_angles(w, b)
+    assert found.dtype == torch.float64
+    np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(neuron_angles(w[0], b[0]).numpy(), expected[:1], rtol=0, atol=1e-5)
+
+
+def test_planted_neuron_angles_are_found_to_the_last_digits() -> None:
+    """Each neuron's pair lies in a plane of its own axes, at an angle of its own."""
+    angles = [0, 1e-9, 1e-4, 1, math.pi / 2, 3, math.pi - 1e-9, math.pi]
+    planted = torch.tensor(angles, dtype=torch.float64)
+    w, b = torch.zeros(1, 6, 8).double(), torch.zeros(1, 6, 8).double()
+    for i, theta in enumerate(planted):
+        w[0, i % 5, i] = 2.0 + i
+        b[0, i % 5, i] = 0.1 * theta.cos()
+        b[0, i % 5 + 1, i] = 0.1 * theta.sin()
+    found = torch.deg2rad(neuron_angles(w, b))
+    assert (found - planted).abs().max() < 1e-12
+
+
+def test_neuron_angle_is_nan_where_weights_are_zero_and_only_there() -> None:
+    w, b = normal(2, 4, 5), normal(2, 4, 5, seed=1)
+    w[0, :, 2] = 0
+    b[1, :, 4] = 0
+    undefined = neuron_angles(w, b).isnan()
+    assert undefined.nonzero().tolist() == [[0, 2], [1, 4]]
+
+
+# weight_distance
+
+
+def test_distances_against_numpy_and_a_loop() -> None:
+    w, b = normal(4, 10, 20, dtype=torch.float32), normal(4, 10, 20, seed=1, dtype=torch.float32)
+    frobenius, cosine = [], []
+    for u, v in zip(w.double().numpy(), b.double().numpy(), strict=True):
+        frobenius.append(np.linalg.norm(u - v, ord="fro"))
+        cosine.append(distance.cosine(u.ravel(), v.ravel()))
+    for kind, expected in (("frobenius", frobenius), ("cosine", cosine)):
+        found = weight_distance(w, b, kind)
+        assert found.dtype == torch.float64
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12)
+        np.testing.assert_allclose(weight_distance(w[1], b[1], kind=kind).numpy(), expected[1])
+    torch.testing.assert_close(weight_distance(w, b), weight_distance(w, b, "frobenius"))
+
+
+def test_planted_distances() -> None:
+    w = normal(2, 3, 5)
+    norm = w.flatten(1).norm(dim=1)
+    for factor, cosine in [(1, 0), (3, 0), (-1, 2)]:
+        apart = abs(1 - factor) * norm
+        torch.testing.assert_close(weight_distance(w, factor * w), apart)
+        found = weight_distance(w, factor * w, "cosine")
+        torch.testing.assert_close(found, torch.full((2,), cosine).double(), rtol=0, atol=1e-15)
+    # 1 - cos 1e-6 = 5e-13, of which an ordinary difference would keep three digits.
+    left, right = torch.tensor([[1.0, 0]]), torch.tensor([[1.0, 1e-6]]).double()
+    assert weight_distance(left, right, "cosine").item() == pytest.approx(5e-13, rel=1e-9)
+
+
+def test_distance_from_weights_of_zero() -> None:
+    w, b = torch.zeros(1, 3, 4), normal(1, 3, 4)
+    assert weight_distance(w, b).item() == pytest.approx(b.norm().item())
+    assert weight_distance(w, b, "cosine").isnan().all()
+
+
+def test_distance_of_an_unknown_kind() -> None:
+    with pytest.raises(ValueError, match="Did you mean 'cosine'"):
+        weight_distance(normal(2, 2), normal(2, 2), "cosin")
+
+
+@pytest.mark.parametrize("measure", [alignment_angle, neuron_angles, weight_distance])
+@pytest.mark.parametrize("shapes", [([2, 3, 4], [2, 4, 3]), ([3, 4], [1, 3, 4]), ([4], [4])])
+def test_a_pair_of_other_shapes_is_refused(
+    measure: Callable[[Tensor, Tensor], Tensor], shapes: tuple[list[int], list[int]]
+) -> None:
+    first, second = shapes
+    with pytest.raises(ValueError, match=r"one shape, \[N, out, in\]") as refused:
+        measure(normal(*first), normal(*second))
+    assert f"{first} and {second}" in str(refused.value)
 
 
 # effective_dimensionality

@@ -55,7 +55,7 @@ def readout_and_dimensionality(images: Split, classes: int) -> dict[str, Measure
         return {
             "dimensionality_w1": effective_dimensionality(net.weights[0]),
             "dimensionality_w2": effective_dimensionality(net.weights[-1], centered=True),
-            "entropy_rank_w1": entropy_rank(squared),
+            "entropy_rank_w1": entropy_rank(squared.sqrt()),
             "stable_rank_w1": stable_rank(squared),
         }
 
