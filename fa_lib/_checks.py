@@ -20,9 +20,10 @@ __all__ = [
 
 def choice(value: str, allowed: Iterable[str], what: str) -> str:
     """Return `value` if it is one of `allowed`, else raise ValueError with the closest match."""
-    names = sorted(allowed, key=_natural)
-    if value in names:
+    names = list(allowed)
+    if value in names:  # before the sorting, as training asks this at every step
         return value
+    names.sort(key=_natural)
     spelt = {name.lower(): name for name in names}
     close = difflib.get_close_matches(str(value).lower(), spelt, n=1, cutoff=0.5)
     hint = f" Did you mean {spelt[close[0]]!r}?" if close else ""

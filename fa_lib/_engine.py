@@ -147,6 +147,7 @@ def _train_chunk(
         if step == steps:
             bar.update(len(net) * (steps % TICK))
             break
+        net.renew_feedback()  # draws on the CPU, so apart from what a GPU replays
         learn(x, y)
         if (step + 1) % TICK == 0:
             bar.update(len(net) * TICK)

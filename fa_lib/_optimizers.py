@@ -143,15 +143,16 @@ class GivenOptimizer:
         for part in self._parts:
             part.step()
 
-    def state(self) -> list[dict[str, Any]]:
-        """What torch calls their state_dict."""
-        return [part.state_dict() for part in self._parts]
+    def state(self) -> dict[str, dict[str, Any]]:
+        """What torch calls their state_dict, by the names of their classes."""
+        return {type(part).__name__: part.state_dict() for part in self._parts}
 
-    def resume(self, state: list[dict[str, Any]]) -> None:
+    def resume(self, state: dict[str, dict[str, Any]]) -> None:
         """Go on from what `state` gave, which stays as it is."""
-        if len(state) != len(self._parts):
-            raise ValueError("resume's optimiser had a scheduler and this one has none, or not so.")
-        for part, saved in zip(self._parts, copy.deepcopy(state), strict=True):
+        before, here = ", ".join(state), ", ".join(type(part).__name__ for part in self._parts)
+        if before != here:
+            raise ValueError(f"resume's optimiser was {before}, and this one is {here}.")
+        for part, saved in zip(self._parts, copy.deepcopy(state).values(), strict=True):
             part.load_state_dict(saved)
 
 

@@ -59,7 +59,8 @@ def _write_through(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _replace(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: beside it under another name first, then in its place."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         _write_through(temporary, content)
@@ -68,7 +69,8 @@ def _replace(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _canonical(value: object) -> bytes:
+def canonical(value: object) -> bytes:
+    """JSON of a value, the same bytes for equal values."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
@@ -79,7 +81,7 @@ def sha256(content: bytes) -> str:
 
 def config_hash(config: Mapping[str, Any]) -> str:
     """Ten hex digits that tell one config (a JSON-able dict) from another."""
-    return sha256(_canonical(config))[:10]
+    return sha256(canonical(config))[:10]
 
 
 def write_pair(folder: Path, name: str, table: pd.DataFrame, facts: Mapping[str, Any]) -> None:
@@ -92,12 +94,12 @@ def write_pair(folder: Path, name: str, table: pd.DataFrame, facts: Mapping[str,
     arrow = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
     pq.write_table(arrow, content, compression="zstd", use_dictionary=True)
     facts = {**facts, "rows": len(table), "table_sha256": sha256(content.getvalue())}
-    facts["sha256"] = sha256(_canonical(facts))
+    facts["sha256"] = sha256(canonical(facts))
     text = json.dumps(facts, indent=1, allow_nan=False) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / f"{name}.parquet", content.getvalue())
-        _replace(folder / f"{name}.json", text.encode())
+        write_whole(folder / f"{name}.parquet", content.getvalue())
+        write_whole(folder / f"{name}.json", text.encode())
     except OSError as error:
         raise _cannot_write(folder, error) from error
 
@@ -128,7 +130,7 @@ def read_pair(folder: Path, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
         raise BadResult("damaged", f"{name}.json is not readable JSON") from error
     if not isinstance(facts, dict) or not {"sha256", "table_sha256"} <= set(facts):
         raise BadResult("foreign", f"{name}.json was not written by fa_lib")
-    if facts.pop("sha256") != sha256(_canonical(facts)):
+    if facts.pop("sha256") != sha256(canonical(facts)):
         raise BadResult("damaged", f"{name}.json does not match its checksum")
     if sha256(contents[".parquet"]) != facts["table_sha256"]:
         raise BadResult("damaged", f"{name}.parquet does not match its checksum")

@@ -15,6 +15,7 @@ from torch import Tensor
 from fa_lib import _checks
 from fa_lib.metrics import angle_between, centered_norm
 from fa_lib.networks import MLP, cross_entropy, he_std
+from fa_lib.rules import rule_of
 
 __all__ = [
     "DivergenceError",
@@ -23,6 +24,7 @@ __all__ = [
     "MeasureAt",
     "Recorder",
     "TrainingState",
+    "network_facts",
     "record_steps",
     "state_of",
 ]
@@ -49,19 +51,20 @@ class TrainingState:
     """What it takes to go on where training ended, besides the networks.
 
     Attributes:
-        made_by: the facts of that training that one which goes on must share, plain values by name.
+        made_by: the facts of that training that one which goes on must share, as JSON has them.
         step: at which it ended, as the History counts.
         updates: how many steps the optimiser has made.
         tensors: what "adam" or "sgd" keeps, by torch's name, for each of the networks'
             `parameters()`: [N, ...].
-        parts: of an optimiser of one's own, the state_dicts for each part of the networks.
+        parts: of an optimiser of one's own, for each part of the networks, its state_dict and that
+            of its scheduler, by the names of their classes.
     """
 
     made_by: dict[str, Any]
     step: int
     updates: int
     tensors: dict[str, list[Tensor]]
-    parts: list[list[dict[str, Any]]]
+    parts: list[dict[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -202,6 +205,18 @@ class Recorder:
         return History(frame)
 
 
+def network_facts(net: MLP) -> dict[str, Any]:
+    """What tells these networks from others, but for their tensors, as JSON has it."""
+    return {
+        "rule": rule_of(net.rule).name,
+        "sizes": list(net.sizes),
+        "bias": bool(net.biases),
+        "dtype": str(net.dtype),
+        "compute_dtype": str(net.compute_dtype),
+        "seeds": list(net.seeds),
+    }
+
+
 def state_of(resume: History, made_by: Mapping[str, Any]) -> TrainingState:
     """What to go on with.
 
@@ -220,9 +235,9 @@ def state_of(resume: History, made_by: Mapping[str, Any]) -> TrainingState:
         )
     before = state.made_by
     differ = [
-        f"{name} {before.get(name)} there and {made_by.get(name)} here"
-        for name in dict.fromkeys([*made_by, *before])
-        if before.get(name) != made_by.get(name)
+        f"{name} {before[name]} there and {now} here"
+        for name, now in made_by.items()
+        if name in before and before[name] != now
     ]
     if differ:
         raise ValueError(f"resume is of other training: {', '.join(differ)}.")
@@ -233,12 +248,14 @@ def alignment(net: MLP) -> dict[str, Tensor]:
     """Alignment angles in degrees of each layer from 2 up; of the readout also centred.
 
     Centring takes the class mean out, which never trains; with it goes the norm that is left, as
-    the angle means little where that is small.
+    the angle means little where that is small. A layer whose feedback weights carry another error
+    than that of the layer above has no such angle.
     """
     values = {}
     for layer in range(1, len(net.weights)):
-        angle = angle_between(net.weights[layer], net.feedback[layer])
-        values[f"alignment_angle_w{layer + 1}"] = angle
+        weight, feedback = net.weights[layer], net.feedback[layer]
+        if weight.shape == feedback.shape:
+            values[f"alignment_angle_w{layer + 1}"] = angle_between(weight, feedback)
     readout, feedback, depth = net.weights[-1], net.feedback[-1], len(net.weights)
     if depth > 1:
         classes, width = readout.shape[1:]

@@ -247,8 +247,8 @@ class MLP:
     def state_dict(self) -> dict[str, Tensor]:
         """The tensors themselves, by name: "weights.0", "biases.0", "feedback.0" and so on.
 
-        As in torch they share memory with the networks; seeds, rule and `noise_steps` are not among
-        them (`fa.save` keeps those too).
+        As in torch they share memory with the networks. Seeds, rule, `noise_steps` and `renewals`
+        are not among them; `fa.save` keeps those too.
         """
         kinds = {"weights": self.weights, "biases": self.biases, "feedback": self.feedback}
         return {
@@ -298,6 +298,7 @@ class MLP:
             setattr(other, kind, copies)
         if self.compute_dtype == self.dtype:
             other.compute_dtype = dtype
+        other.renewals = self.renewals.clone()
         other._buffers = {}
         return other
 

@@ -21,6 +21,7 @@ from fa_lib.history import (
     Measure,
     MeasureAt,
     Recorder,
+    network_facts,
     record_steps,
     state_of,
 )
@@ -222,12 +223,7 @@ def _facts(
     named = isinstance(checked(optimizer), str)
     return {
         "training on": training,
-        "rule": getattr(net.rule, "name", net.rule),
-        "sizes": list(net.sizes),
-        "bias": bool(net.biases),
-        "dtype": str(net.dtype),
-        "compute_dtype": str(net.compute_dtype),
-        "seeds": list(net.seeds),
+        **network_facts(net),
         "optimizer": optimizer if named else "by a function",
         "lr": _checks.positive_float(lr, "lr") if named else None,
         "batch_size": int(batch_size),

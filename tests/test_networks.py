@@ -195,10 +195,11 @@ def test_repr_says_what_it_is() -> None:
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="here there is a CUDA device")
 X, Y = torch.rand(3, 12), torch.tensor([0, 1, 3])
 
+ALLOWED = "bp, brsf, dfa, drtp, fa, frsf, kp, usf, wm"
 CONSTRUCTION = [
-    ({"rule": "FA"}, ValueError, "Unknown rule 'FA'. Did you mean 'fa'? Allowed: bp, fa."),
-    ({"rule": "backprop"}, ValueError, "Unknown rule 'backprop'. Allowed: bp, fa."),
-    ({"rule": None}, ValueError, "Unknown rule None."),
+    ({"rule": "FA"}, ValueError, f"Unknown rule 'FA'. Did you mean 'fa'? Allowed: {ALLOWED}."),
+    ({"rule": "backprop"}, ValueError, f"Unknown rule 'backprop'. Allowed: {ALLOWED}."),
+    ({"rule": None}, TypeError, "rule must be a name or a Rule, got NoneType."),
     ({"sizes": []}, ValueError, "sizes needs at least an input and an output, got []."),
     ({"sizes": [784]}, ValueError, "sizes needs at least an input and an output, got [784]."),
     ({"sizes": [784, 0, 10]}, ValueError, "Each layer size must be at least 1, got 0."),
@@ -281,7 +282,7 @@ def test_bad_index(index: object, error: type[Exception], message: str) -> None:
 
 def test_bad_rule_for_the_same_networks() -> None:
     with pytest.raises(ValueError, match="Did you mean 'bp'"):
-        make().with_rule("dp")
+        make().with_rule("BP")
 
 
 def test_training_does_not_change_feedback() -> None:
@@ -386,6 +387,15 @@ def test_another_type_is_a_copy() -> None:
     assert all(torch.equal(a, b) for a, b in zip(tensors(net), before, strict=True))
     half = make(compute_dtype=torch.bfloat16)
     assert half.to(dtype=torch.float64).compute_dtype == torch.bfloat16
+
+
+def test_a_copy_counts_its_own_steps() -> None:
+    net = make(rule="brsf")
+    pretrain(net, steps=2)
+    other = net.to(dtype=torch.float64)
+    pretrain(other, steps=3)
+    assert (net.noise_steps, net.renewals.tolist()) == (2, [2, 2])
+    assert (other.noise_steps, other.renewals.tolist()) == (5, [5, 5])
 
 
 @pytest.mark.gpu

@@ -24,12 +24,12 @@ def joined(*histories: History) -> pd.DataFrame:
 
 
 def assert_same_training(whole: MLP, once: History, parts: MLP, *histories: History) -> None:
-    assert same(copies(whole), copies(parts))
+    assert same([*copies(whole), *whole.feedback], [*copies(parts), *parts.feedback])
     pd.testing.assert_frame_equal(once.to_frame(), joined(*histories), check_exact=True)
 
 
 @pytest.mark.parametrize("how", [ADAM, SGD])
-@pytest.mark.parametrize("rule", ["bp", "fa"])
+@pytest.mark.parametrize("rule", ["bp", "fa", "dfa", "brsf", "kp", "wm"])
 def test_fit_goes_on_as_if_it_had_not_stopped(rule: str, how: dict[str, Any]) -> None:
     whole, parts, data = make(rule), make(rule), split(50)
     how = {**how, "batch_size": 16, "test": split(20, 1)}
@@ -212,3 +212,15 @@ def test_what_is_no_history_is_refused(resume: object) -> None:
     kind = type(resume).__name__
     expected = f"resume must be a History that an earlier call returned, got {kind}."
     assert str(caught.value) == expected
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("how", [ADAM, SGD])
+def test_on_the_gpu(how: dict[str, Any]) -> None:
+    """Where steps are replayed, on batches of two sizes."""
+    whole, parts, data = make().to("cuda"), make().to("cuda"), split(50)
+    how = {**how, "batch_size": 16}
+    once = fit(whole, data, epochs=5, **how)
+    first = fit(parts, data, epochs=2, **how)
+    second = fit(parts, data, epochs=3, resume=first, **how)
+    assert_same_training(whole, once, parts, first, second)
