@@ -29,6 +29,7 @@ __all__ = [
     "kl_from_uniform",
     "list_datasets",
     "list_experiments",
+    "load",
     "load_dataset",
     "load_npz",
     "meta_loss",
@@ -37,6 +38,7 @@ __all__ = [
     "readout_deviation",
     "rotate",
     "run",
+    "save",
     "scale",
     "steps_to_accuracy",
     "translate",
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
     from fa_lib.noise import Noise
     from fa_lib.ranks import effective_rank, gram_effective_rank
     from fa_lib.rules import Rule
+    from fa_lib.saving import load, save
     from fa_lib.training import fit, meta_loss, pretrain
     from fa_lib.transforms import rotate, scale, translate
 else:
@@ -93,6 +96,7 @@ else:
         "kl_from_uniform": "metrics",
         "list_datasets": "data",
         "list_experiments": "experiments",
+        "load": "saving",
         "load_dataset": "data",
         "load_npz": "data",
         "meta_loss": "training",
@@ -101,6 +105,7 @@ else:
         "readout_deviation": "metrics",
         "rotate": "transforms",
         "run": "experiments",
+        "save": "saving",
         "scale": "transforms",
         "steps_to_accuracy": "metrics",
         "translate": "transforms",

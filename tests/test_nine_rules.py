@@ -4,16 +4,18 @@ import math
 
 import numpy as np
 import oracles
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
 
-from fa_lib import MLP
+from fa_lib import MLP, fit, load_dataset, pretrain
 from fa_lib.networks import MIRROR_BATCH, MIRROR_RATE
 from fa_lib.rules import RULES, Rule, rule_of
 
 SIZES = {1: [7, 4], 2: [7, 6, 4], 3: [7, 6, 5, 4], 5: [7, 9, 6, 5, 8, 4]}
 SEEDS = [3, 0, 8]
+DIGITS = load_dataset("digits")
 
 
 def make(rule: str | Rule, depth: int = 3, bias: bool = True) -> MLP:
@@ -206,6 +208,27 @@ def test_a_rule_of_ones_own() -> None:
     for p, q in zip(net.parameters(), fa.parameters(), strict=True):
         torch.testing.assert_close(p.grad, q.grad, rtol=1e-12, atol=1e-15)
     assert "half" in repr(net)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_learns_noise_away_and_then_data(rule: str, two_threads: None) -> None:
+    """By `pretrain` and `fit`, in several chunks, and the same numbers twice."""
+    seen = []
+    for _ in range(2):
+        net = MLP([784, 32, 24, 10], rule=rule, seeds=range(4), device="cpu")
+        noise = pretrain(net, steps=100, lr=1e-3, progress=False)
+        data = fit(net, DIGITS.train, epochs=15, lr=3e-3, test=DIGITS.test, progress=False)
+        seen.append(data.to_frame())
+    assert noise["loss"].iloc[-1].mean() < noise["loss"].iloc[0].mean()
+    assert data["test_accuracy"].iloc[0].max() < 0.3
+    least = 0.2 if rule == "drtp" else 0.5  # the targets alone say little in 350 steps
+    assert data["test_accuracy"].iloc[-1].min() > least
+    pd.testing.assert_frame_equal(*seen, check_exact=True)
+    renewed = 100 + 15 * 24 if rule in ("brsf", "wm") else 0
+    assert net.renewals.tolist() == [renewed] * 4
+    angles = {m for m in data.frame["metric"] if m.startswith("alignment_angle")}
+    direct = RULES[rule].source != "above"
+    assert angles == {"alignment_angle_w3"} | ({"alignment_angle_w2"} if not direct else set())
 
 
 @pytest.mark.parametrize(
