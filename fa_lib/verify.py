@@ -119,7 +119,7 @@ def verify(
     """Compute a sample of the stored results again, and compare; exit with 1 where one differs.
 
     Without names, as many pieces as fit into 14 minutes, on the data sets at hand. A line for
-    each: to the last bit; within tolerance (records up to step 1,000 agree within 5 %); plausible
+    each: to the last bit; within tolerance (records up to step 300 agree within 5 %); plausible
     (later ones lie where the stored seeds say a network may come to); or DIFFERS, with an example.
 
     Example: fa-lib verify fig1 --sample 3
