@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from fa_lib import _streams
 from fa_lib.data import Split
-from fa_lib.networks import MLP
 from fa_lib.schema import epoch_steps
 
 __all__ = ["DataBatches"]
@@ -16,12 +17,23 @@ __all__ = ["DataBatches"]
 class DataBatches:
     """The batch of each step for N networks; the order is a function of (seed, epoch).
 
-    `rows`: each network's training examples, indices into the split [N, n].
+    Arguments:
+        seeds: of the networks.
+        dtype: of the inputs.
+        split: where the examples are.
+        rows: each network's training examples, indices into the split [N, n].
     """
 
-    def __init__(self, net: MLP, split: Split, rows: Tensor, batch_size: int) -> None:
-        self._seeds = net.seeds
-        self._x = split.x.to(net.dtype)
+    def __init__(
+        self,
+        seeds: Sequence[int],
+        dtype: torch.dtype,
+        split: Split,
+        rows: Tensor,
+        batch_size: int,
+    ) -> None:
+        self._seeds = seeds
+        self._x = split.x.to(dtype)
         self._y = split.y
         self._rows = rows
         self._batch = batch_size

@@ -1,18 +1,20 @@
-"""Training: random noise first (`pretrain`), then data (`fit`), for all networks of an MLP."""
+"""Training: random noise first (`pretrain`), then data (`fit`), of an MLP or a torch module."""
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fa_lib import _checks
 from fa_lib._batches import DataBatches
 from fa_lib._engine import Batches, Callback, Schedule, StopWhen, train
+from fa_lib._modules import ModuleTraining, image_shape
 from fa_lib._optimizers import OptimizerFunction, checked
 from fa_lib.data import Dataset, Split
 from fa_lib.history import (
@@ -21,6 +23,7 @@ from fa_lib.history import (
     Measure,
     MeasureAt,
     Recorder,
+    TrainingState,
     network_facts,
     record_steps,
     state_of,
@@ -36,7 +39,7 @@ STANDARD_NOISE = Noise()
 
 
 def pretrain(
-    net: MLP,
+    net: MLP | nn.Module,
     *,
     steps: int,
     batch_size: int = 64,
@@ -47,6 +50,9 @@ def pretrain(
     measure: Mapping[str, Measure | MeasureAt] | None = None,
     callback: Callback | None = None,
     resume: History | None = None,
+    seed: int | None = None,
+    shape: Sequence[int] | None = None,
+    classes: int | None = None,
     progress: bool | None = None,
 ) -> History:
     """Random noise training: every step draws fresh inputs and labels (paper, the method).
@@ -54,8 +60,12 @@ def pretrain(
     The networks are changed in place. A later call goes on with fresh noise where this one ended,
     and starts its optimiser afresh, unless `resume` gives this call's History.
 
+    A torch module is trained in training mode and recorded in evaluation mode, in which it is when
+    it comes from `fa.nn.convert` or anywhere else. What is called for N networks below is called
+    for the module itself, and gives one number.
+
     Arguments:
-        net: N networks.
+        net: N networks, or one torch module.
         steps: how many optimiser steps.
         batch_size: inputs a step, for each network.
         lr: learning rate of "adam" and "sgd"; a function sets its own.
@@ -83,38 +93,63 @@ def pretrain(
             was, bit for bit as if that call had not ended. Networks, rule, optimiser, lr, batch
             size and noise must be those of that call, and with a function as optimiser the number
             of threads. None starts the optimiser afresh.
+        seed: of a module's noise, order of data and own draws; 0 by default.
+        shape: of a module's inputs, such as (1, 28, 28).
+        classes: how many a module tells apart.
         progress: show a bar; None shows it at a terminal or in a notebook.
 
     Returns:
         A History of this call alone, whose `step` counts the noise steps that a network has had,
         with the metrics loss (mean cross-entropy in nats on that step's batch, before the update)
         and, for each layer l from 2 up, alignment_angle_w<l> (degrees); for the readout also
-        centered_alignment_angle_w<l> and centered_norm_w<l>.
+        centered_alignment_angle_w<l> and centered_norm_w<l>. Of a module the loss, and for each
+        feedback layer alignment_angle_<its name>.
 
     Raises:
         ValueError, TypeError: a count, rate or name that is not allowed, a measure that does not
             give one value for each network, a History of other training.
         DivergenceError: a loss that is no longer finite; it holds the history so far.
     """
-    start = net.noise_steps
     if not isinstance(noise, Noise):
         raise TypeError(f"noise must be a Noise such as Noise(mean=0.5), got {noise!r}.")
     _checks.non_negative_int(steps, "steps")
-    shape = (_checks.positive_int(batch_size, "batch_size"), net.sizes[0])
+    drawn = {**asdict(noise), "mean": float(noise.mean), "std": float(noise.std)}
+    start = int(getattr(net, "noise_steps", 0))
+    record_at = record_steps(record_every, steps, default=max(1, steps // 50))
+    if isinstance(net, nn.Module):
+        if shape is None or classes is None:
+            raise ValueError(
+                "Of a torch module say shape=, of its inputs, and classes=, how many it tells "
+                "apart: for example shape=(1, 28, 28), classes=10."
+            )
+        own, classes = _checks.seed_list([seed or 0])[0], _checks.positive_int(classes, "classes")
+        sizes = image_shape(shape, math.prod(shape))
+        made_by = _facts(net, "noise", optimizer, lr, batch_size, noise=drawn, seed=own)
+        state = None if resume is None else _noise_state(resume, made_by, start)
+        stream = NoiseStream(
+            noise,
+            [own],
+            (_checks.positive_int(batch_size, "batch_size"), math.prod(sizes)),
+            classes,
+            *_place(net),
+        )
+        training = ModuleTraining(net, own, sizes, start, {}, measure)
+        schedule = Schedule(
+            steps, lr, optimizer, record_at, callback, made_by=made_by, resume=state
+        )
+        history = training.run(lambda step: stream(start + step), schedule, "noise", progress)
+        net.noise_steps = start + steps  # type: ignore[assignment]
+        return history
+    _refuse_for_stack(seed=seed, shape=shape, classes=classes)
+    batch = (_checks.positive_int(batch_size, "batch_size"), net.sizes[0])
 
     def batches(part: MLP) -> Batches:
-        stream = NoiseStream(noise, part.seeds, shape, part.classes, part.device, part.dtype)
+        stream = NoiseStream(noise, part.seeds, batch, part.classes, part.device, part.dtype)
         return lambda step: stream(start + step)
 
-    record_at = record_steps(record_every, steps, default=max(1, steps // 50))
     recorder = Recorder(net.seeds, measure, first_step=start)
-    drawn = {**asdict(noise), "mean": float(noise.mean), "std": float(noise.std)}
     made_by = _facts(net, "noise", optimizer, lr, batch_size, noise=drawn)
-    state = None if resume is None else state_of(resume, made_by)
-    if state is not None and state.step != start:
-        raise ValueError(
-            f"resume ended at noise step {state.step}, but these networks have had {start}."
-        )
+    state = None if resume is None else _noise_state(resume, made_by, start)
     schedule = Schedule(steps, lr, optimizer, record_at, callback, made_by=made_by, resume=state)
     history = train(net, batches, schedule, recorder, "noise", progress)
     net.noise_steps += steps
@@ -122,7 +157,7 @@ def pretrain(
 
 
 def fit(
-    net: MLP,
+    net: MLP | nn.Module,
     split: Split,
     *,
     epochs: int | None = None,
@@ -137,6 +172,8 @@ def fit(
     callback: Callback | None = None,
     stop_when: StopWhen | None = None,
     resume: History | None = None,
+    seed: int | None = None,
+    shape: Sequence[int] | None = None,
     progress: bool | None = None,
 ) -> History:
     """Train on data, each network in its own order of the images, drawn anew each epoch.
@@ -145,7 +182,7 @@ def fit(
     History of an earlier one.
 
     Arguments:
-        net: N networks, changed in place.
+        net: N networks, or one torch module (see `pretrain`), changed in place.
         split: training data; an epoch's last batch may be smaller.
         epochs, steps: how long; give one of them. With `resume`, how much longer.
         batch_size, lr, optimizer, measure, progress: as in `pretrain`.
@@ -161,6 +198,7 @@ def fit(
         resume: as in `pretrain`, the History of an earlier call on these data: its optimiser, and
             the order of the images, go on where they were. The number of training images must be
             that of that call; `test`, `measure` and the like may differ.
+        seed, shape: of a module, as in `pretrain`; inputs stay flat where no shape is given.
 
     Returns:
         A History of this call alone, with the metrics of `pretrain` and those of `test` (losses in
@@ -179,13 +217,27 @@ def fit(
     for part in (split, *evaluated.values()):
         if not isinstance(part, Split):
             raise TypeError(f"Data must be a Split such as data.train, got {type(part).__name__}.")
-    rows = _checked_subset(subset, split, net)
+    seeds = net.seeds if isinstance(net, MLP) else _checks.seed_list([seed or 0])
+    rows = _checked_subset(subset, split, len(seeds))
     per_epoch = epoch_steps(rows.shape[1], _checks.positive_int(batch_size, "batch_size"))
     if steps is None:
         steps = _checks.non_negative_int(epochs, "epochs") * per_epoch
     _checks.non_negative_int(steps, "steps")
-    evaluated = {name: part.to(net.device) for name, part in evaluated.items()}
-    split, rows = split.to(net.device), rows.to(net.device)
+    device, dtype = _place(net)
+    evaluated = {name: part.to(device) for name, part in evaluated.items()}
+    split, rows = split.to(device), rows.to(device)
+    record_at = record_steps(record_every, steps, default=per_epoch)
+    if isinstance(net, nn.Module):
+        sizes = image_shape(shape, split.x.shape[1])
+        facts = {"images": rows.shape[1], "seed": seeds[0]}
+        made_by = _facts(net, "data", optimizer, lr, batch_size, **facts)
+        state = None if resume is None else state_of(resume, made_by)
+        start = 0 if state is None else state.step
+        training = ModuleTraining(net, seeds[0], sizes, start, evaluated, measure)
+        schedule = Schedule(steps, lr, optimizer, record_at, callback, stop_when, made_by, state)
+        data = DataBatches(seeds, dtype, split, rows, batch_size)
+        return training.run(lambda step: data(start + step), schedule, "data", progress)
+    _refuse_for_stack(seed=seed, shape=shape)
     for part in (split, *evaluated.values()):
         net.check_fits(part.x, part.y)
 
@@ -202,17 +254,43 @@ def fit(
     start = 0 if state is None else state.step
 
     def batches(part: MLP) -> Batches:
-        own = DataBatches(part, split, rows[[place[seed] for seed in part.seeds]], batch_size)
+        own_rows = rows[[place[seed] for seed in part.seeds]]
+        own = DataBatches(part.seeds, part.dtype, split, own_rows, batch_size)
         return lambda step: own(start + step)
 
-    record_at = record_steps(record_every, steps, default=per_epoch)
     recorder = Recorder(net.seeds, measure, also=accuracy, first_step=start)
     schedule = Schedule(steps, lr, optimizer, record_at, callback, stop_when, made_by, state)
     return train(net, batches, schedule, recorder, "data", progress)
 
 
+def _place(net: MLP | nn.Module) -> tuple[torch.device, torch.dtype]:
+    """Where the networks are, and of what type."""
+    if isinstance(net, MLP):
+        return net.device, net.dtype
+    parameter = next(net.parameters(), None)
+    if parameter is None:
+        raise ValueError("The module has no parameters to learn.")
+    return parameter.device, parameter.dtype
+
+
+def _refuse_for_stack(**given: object) -> None:
+    """Raise for what is asked of modules alone."""
+    if asked := [f"{name}=" for name, value in given.items() if value is not None]:
+        raise TypeError(f"An MLP knows its own: leave out {', '.join(asked)}.")
+
+
+def _noise_state(resume: History, made_by: dict[str, Any], start: int) -> TrainingState:
+    """What to go on with on noise, of which so many steps were made."""
+    state = state_of(resume, made_by)
+    if state.step != start:
+        raise ValueError(
+            f"resume ended at noise step {state.step}, but these networks have had {start}."
+        )
+    return state
+
+
 def _facts(
-    net: MLP,
+    net: MLP | nn.Module,
     training: str,
     optimizer: str | OptimizerFunction,
     lr: float,
@@ -223,7 +301,7 @@ def _facts(
     named = isinstance(checked(optimizer), str)
     return {
         "training on": training,
-        **network_facts(net),
+        **(network_facts(net) if isinstance(net, MLP) else {"module": type(net).__name__}),
         "optimizer": optimizer if named else "by a function",
         "lr": _checks.positive_float(lr, "lr") if named else None,
         "batch_size": int(batch_size),
@@ -231,14 +309,14 @@ def _facts(
     }
 
 
-def _checked_subset(subset: Tensor | None, split: Split, net: MLP) -> Tensor:
-    """Rows of the split for each network, int64 [N, n]."""
+def _checked_subset(subset: Tensor | None, split: Split, n: int) -> Tensor:
+    """Rows of the split for each of n networks, int64 [N, n]."""
     if subset is None:
-        return torch.arange(len(split)).expand(len(net), -1)
+        return torch.arange(len(split)).expand(n, -1)
     if not isinstance(subset, Tensor) or subset.dtype != torch.int64:
         raise TypeError("subset must be a tensor of int64 indices.")
-    if subset.dim() != 2 or len(subset) != len(net) or subset.shape[1] == 0:
-        raise ValueError(f"subset must be [{len(net)}, n] with n > 0, got {list(subset.shape)}.")
+    if subset.dim() != 2 or len(subset) != n or subset.shape[1] == 0:
+        raise ValueError(f"subset must be [{n}, n] with n > 0, got {list(subset.shape)}.")
     if subset.min() < 0 or subset.max() >= len(split):
         raise ValueError(
             f"subset's indices must lie in 0 to {len(split) - 1}, got {int(subset.min())} to "

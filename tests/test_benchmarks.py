@@ -79,7 +79,7 @@ def test_vmap_trains_on_data_as_fa_lib_does(net: fa.MLP):
     other = copy.deepcopy(net)
     fa.fit(net, split, steps=STEPS, lr=peers.LR, progress=False)
     rows = torch.arange(len(split)).expand(len(net), -1)
-    draw = DataBatches(other, split, rows, peers.BATCH)
+    draw = DataBatches(other.seeds, other.dtype, split, rows, peers.BATCH)
     peers.vmap(other, ((x.clone(), y) for x, y in map(draw, itertools.count())))(STEPS)
     for ours, theirs in zip(net.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-6)

@@ -141,7 +141,7 @@ def draws(seeds: list[int], threads: int) -> list[Tensor]:
     torch.set_num_threads(threads)
     net, data = make(sizes=MIDDLING, seeds=seeds), middling_split(50)
     noise = NoiseStream(Noise(), seeds, (8, 64), 10, torch.device("cpu"))
-    batches = DataBatches(net, data, torch.arange(50).expand(len(seeds), -1), 16)
+    batches = DataBatches(seeds, net.dtype, data, torch.arange(50).expand(len(seeds), -1), 16)
     drawn = [t.clone() for step in (0, 3, 9) for source in (noise, batches) for t in source(step)]
     return [*net.weights, *net.feedback, *drawn]
 
