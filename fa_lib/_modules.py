@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -114,13 +115,11 @@ class ModuleTraining:
         return self.first_step + step
 
     def _optimiser(self, schedule: Schedule) -> GivenOptimizer:
-        make, lr = schedule.optimizer, schedule.lr
-        if make == "adam":
-            make = lambda parameters: torch.optim.Adam(parameters, lr)  # noqa: E731
-        elif make == "sgd":
-            make = lambda parameters: torch.optim.SGD(parameters, lr)  # noqa: E731
+        make = schedule.optimizer
+        if isinstance(make, str):
+            named = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[make]
+            make = functools.partial(named, lr=schedule.lr)
         learned: list[Tensor] = [p for p in self.module.parameters() if p.requires_grad]
-        assert not isinstance(make, str)
         given = GivenOptimizer(make, learned)
         if schedule.resume is not None:
             given.resume(schedule.resume.parts[0])

@@ -131,7 +131,7 @@ def verify(
     began = time.perf_counter()
     for task, comparison, seconds in _compared(tasks, math.inf if names else LIMIT):
         counts[comparison.state] += 1
-        piece = f" {task.piece.name} ({seconds:.0f} s)" if task.piece else ""
+        piece = f" {task.piece.name} ({seconds:.0f} s)" if task.piece and seconds else ""
         typer.echo(f"{task.name}{piece}: {comparison.state}: {comparison.words}")
     said = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     typer.echo(f"{said or 'Nothing is stored'}; {time.perf_counter() - began:.0f} s in all")
