@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fa_lib.data import Split, stratified_indices
+from fa_lib.data import Dataset, Split, stratified_indices, validation_split
 from fa_lib.history import History
 from fa_lib.metrics import (
     effective_dimensionality,
@@ -68,7 +68,8 @@ def probe(code: str) -> Numbers:
 
     kept = platformdirs.user_cache_path("fa_lib", appauthor=False) / f"probe-{code}.json"
     with contextlib.suppress(OSError, ValueError):
-        return dict(json.loads(kept.read_text()))
+        if _are_numbers(found := json.loads(kept.read_text())):
+            return dict(found)
     found = _run_all()
     with contextlib.suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -76,6 +77,15 @@ def probe(code: str) -> Numbers:
         whole.write_text(json.dumps(found))
         whole.replace(kept)
     return found
+
+
+def _are_numbers(found: Any) -> bool:
+    """Whether that is what a probe gives: numbers of all RUNS and more."""
+    return (
+        isinstance(found, dict)
+        and all(isinstance(x, float) for numbers in found.values() for x in numbers)
+        and all(any(name.startswith(f"{run}: ") for name in found) for run in RUNS)
+    )
 
 
 @contextlib.contextmanager
@@ -102,7 +112,12 @@ def _run_all() -> Numbers:
         "frame_like_mnist": frame_like_mnist(pictures.reshape(-1, *shape)),
     }
     found |= {name: moments(images) for name, images in moved.items()}
-    found["stratified_indices"] = stratified_indices(data().y, 15, seed=3).double().tolist()
+    uneven = data().y[:51].clamp(max=3)  # classes of several sizes
+    for name, labels, n in (("", data().y, 15), (", uneven", uneven, 17)):
+        drawn = stratified_indices(labels, n, seed=3)
+        found[f"stratified_indices{name}"] = drawn.double().tolist()
+    whole = Dataset("probe", data(), data(), 5, (20,), "")
+    found["validation_split"] = moments(validation_split(whole, 13).test.x)
     return found
 
 
@@ -153,9 +168,11 @@ def moments(*tensors: Tensor) -> list[float]:
 def differing(stored: Mapping[str, list[float]], now: Mapping[str, list[float]]) -> list[str]:
     """The parts of two probes whose numbers differ by more than PROBE_TOLERANCE.
 
-    A part that only one of them has says nothing: a version may look at more than another.
+    A part that is new says nothing, as a version may look at more than another; one that is gone
+    differs.
     """
-    return [name for name in now if name in stored and not _close(stored[name], now[name])]
+    missing = [name for name in stored if name not in now] if stored else ["all of it"]
+    return missing + [n for n in now if n in stored and not _close(stored[n], now[n])]
 
 
 def _close(before: list[float], after: list[float]) -> bool:

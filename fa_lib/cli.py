@@ -127,7 +127,7 @@ def run(
     typer.echo(f"... {len(result.table):,} rows, {len(facts['seeds'])} seeds")
     typer.echo(f"Computed {facts['date']} in {facts['seconds']:.1f} s on {facts['device']}.")
     if changed := other_code(facts["experiment"], facts):
-        typer.echo(f"Made by other code ({changed}); a trial run gives the same numbers.")
+        typer.echo(f"Made by other code ({changed}); a trial of the engine gives the same numbers.")
     typer.echo(f"Stored in {result.path}")
 
 
@@ -254,8 +254,9 @@ def results_check(
     """Check every stored result; exit with 1 when one is damaged, stale or foreign.
 
     Stale: its config, pieces, constants, rules or data have changed, or the code here gives other
-    numbers in a trial run. Other code: modules that its numbers rest on have changed, but a trial
-    run gives the same numbers; `fa-lib verify` computes a sample of the result again.
+    numbers in a trial of the engine and its measures. Other code: modules that its numbers rest on
+    have changed, but that trial gives the same numbers. It does not try the experiment itself:
+    `fa-lib verify` computes a sample of the result again.
     """
     from fa_lib.experiments import check
 

@@ -188,6 +188,21 @@ def package_fingerprint() -> str:
     return digest.hexdigest()[:12]
 
 
+AS_IMPORTED = package_fingerprint()
+
+
+def require_sources_as_imported() -> None:
+    """Raise StoreError when the package was edited since it was imported.
+
+    What is stored would name the new sources, with numbers by the old ones.
+    """
+    if package_fingerprint() != AS_IMPORTED:
+        raise StoreError(
+            "fa_lib's sources have changed since this process imported them, so nothing is stored: "
+            "start it again (in a notebook, restart the kernel)."
+        )
+
+
 def device_words(device: torch.device) -> str:
     """The processor's model, as in "cuda: NVIDIA T4": no name of a machine."""
     if device.type == "cuda":

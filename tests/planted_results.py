@@ -18,4 +18,5 @@ def store(
     values = settings(config)
     facts = {"experiment": name, "name": stored_as, "profile": "paper", "config": values}
     facts |= {"config_hash": config_hash(values), **identity_now(name, [])}
+    facts["data_fingerprints"] = dict.fromkeys(experiment.data_sets(config), "planted")
     return results.save(table, facts | {"pieces": pieces_identity(experiment.pieces(config))})

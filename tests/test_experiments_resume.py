@@ -138,6 +138,7 @@ def test_an_edit_that_leaves_the_numbers_alone_keeps_the_pieces_and_is_told(
 ) -> None:
     stop_before_the_last_piece(monkeypatch)
     before = results.package_fingerprint()
+    monkeypatch.setattr(results, "AS_IMPORTED", "edited")
     monkeypatch.setattr(results, "package_fingerprint", lambda: "edited")
     code = run("tiny", "quick").provenance["code"]
     assert computed(tmp_path)[3:] == ["count-30"]

@@ -74,10 +74,11 @@ def test_a_probe_is_made_once_for_each_version(tmp_path, monkeypatch: pytest.Mon
         assert _probe.probe(code) == made
     assert len(runs) == 2
     (kept,) = tmp_path.rglob("probe-a.json")
-    kept.write_text("{cut off")
-    _probe.probe.cache_clear()
-    assert _probe.probe("a") == made
-    assert len(runs) == 3
+    for place, damaged in enumerate(("{cut off", "{}", "[]", '{"loss": [null]}'), start=3):
+        kept.write_text(damaged)
+        _probe.probe.cache_clear()
+        assert _probe.probe("a") == made
+        assert len(runs) == place
     _probe.probe.cache_clear()
 
 
@@ -92,9 +93,11 @@ def test_the_probe_leaves_threads_and_random_numbers_alone() -> None:
 
 
 def test_numbers_differ_beyond_the_tolerance_alone() -> None:
-    stored = {"loss": [1.0, math.nan], "angle": [90.0, 91.0], "gone": [1.0]}
+    stored = {"loss": [1.0, math.nan], "angle": [90.0, 91.0]}
     close = {"loss": [1.0 + PROBE_TOLERANCE / 2, math.nan], "angle": [90.0, 91.0], "new": [2.0]}
     assert differing(stored, close) == []
     assert differing(stored, close | {"angle": [90.0, 91.02]}) == ["angle"]
     assert differing(stored, close | {"loss": [1.0, 2.0]}) == ["loss"]
     assert differing(stored, close | {"angle": [90.0]}) == ["angle"]
+    assert differing(stored | {"gone": [1.0]}, close) == ["gone"]
+    assert differing({}, close) == ["all of it"]

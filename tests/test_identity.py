@@ -16,7 +16,7 @@ from fa_lib import protocol, results
 from fa_lib.experiments import _check, _registry, get_experiment, run
 from fa_lib.experiments._sources import constants, modules
 from fa_lib.protocol import CLAIMS, WRITTEN, rules_date, rules_hash
-from fa_lib.results import StoreWarning
+from fa_lib.results import StoreError, StoreWarning
 
 PACKAGE = Path(fa_lib.__file__).parent
 
@@ -43,6 +43,18 @@ EDITS = {
         '_streams.generator(seed, "other", epoch)',
         "stale: the code at hand gives other numbers",
     ),
+    "the last batch of an epoch left out": (
+        "schema.py",
+        "return math.ceil(images / batch_size)",
+        "return images // batch_size",
+        "stale: the code at hand gives other numbers",
+    ),
+    "a runner that forgets the last piece": (
+        "experiments/_runner.py",
+        "tables = [done[piece.name][0] for piece in pieces]",
+        "tables = [done[piece.name][0] for piece in pieces][:-1]",
+        "other code: experiments/_runner; a trial of the engine",
+    ),
     "a constant of the experiment": (
         "experiments/sweep.py",
         '_METRICS = ("test_accuracy", ',
@@ -65,7 +77,7 @@ EDITS = {
         "noise.py",
         "mean, std = self.noise.mean, self.noise.std",
         "std, mean = self.noise.std, self.noise.mean",
-        "other code: noise; a trial run gives the same numbers",
+        "other code: noise; a trial of the engine gives the same numbers",
     ),
     "a comment, a figure and another experiment": (
         "noise.py",
@@ -129,6 +141,40 @@ def test_an_edit_is_noticed(edit: str, outcomes: dict[str, list[str]]) -> None:
     assert ("is not used: it is stale" in warned) == (not usable)  # nor is the old table shown
     as_before = outcomes["a comment, a figure and another experiment"][2]
     assert (table == as_before) == usable
+
+
+# -- What a result says of itself ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"probe": {}}, "the code at hand gives other numbers: all of it"),
+        ({"data_fingerprints": {"digits": "0"}}, "its data sets differ: digits is gone"),
+        ({"constants": {"sweep.OLD": "1"}}, "its constants differ: sweep.OLD is gone"),
+        ({"pieces": {}}, "its pieces differ"),
+    ],
+)
+def test_a_result_that_does_not_say_what_it_rests_on_is_stale(
+    change: dict, reason: str, monkeypatch: pytest.MonkeyPatch, results_root: Path, tmp_path: Path
+) -> None:
+    register(monkeypatch, tmp_path)
+    result = run("tiny", "smoke", "cpu")
+    results.save(result.table, result.provenance | change)
+    status = _check._status(results_root / "tiny", "smoke", data=False)
+    assert status.state == "stale"
+    assert status.reason.startswith(reason)
+
+
+def test_nothing_is_stored_by_code_that_is_no_longer_there(
+    monkeypatch: pytest.MonkeyPatch, results_root: Path, tmp_path: Path
+) -> None:
+    """As in a notebook that was left open while the package was edited."""
+    register(monkeypatch, tmp_path)
+    monkeypatch.setattr(results, "package_fingerprint", lambda: "edited")
+    with pytest.raises(StoreError, match=r"sources have changed since.*restart the kernel"):
+        run("tiny", "smoke", "cpu")
+    assert not list(results_root.rglob("*.parquet"))
 
 
 # -- Rules -----------------------------------------------------------------------------------------
@@ -234,7 +280,8 @@ def test_the_modules_behind_an_experiment_are_those_that_it_imports() -> None:
     assert {"networks", "rules", "noise", "training", "_engine", "_streams", "data"} <= found
     assert {"experiments/learning", "experiments/_arms", "experiments/_measures"} <= found
     assert not {name for name in found if name.startswith(("plotting/", "claims/", "batch/"))}
-    assert not {"cli", "results", "reproduce", "experiments/_runner"} & found
+    assert {"experiments/_runner", "_pairs", "schema"} <= found  # which all numbers pass through
+    assert not {"cli", "results", "reproduce", "protocol"} & found
 
 
 # Imports each experiment afresh, without the package's own front doors, and prints what that loads.
@@ -257,10 +304,8 @@ def test_no_experiment_rests_on_a_module_that_was_not_followed() -> None:
     names = list(_registry.REGISTRY.values())
     command = [sys.executable, "-c", LOADED, str(PACKAGE), *names]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    around = {"experiments", "_checks", "_device", "_pairs", "_probe", "_progress"}
-    around |= {"protocol", "results", "schema"}
-    around |= {f"experiments/_{part}" for part in ("check", "config", "identity", "registry")}
-    around |= {"experiments/_runner", "experiments/_sources"}
+    around = {"experiments", "_probe", "_progress", "protocol", "results"}
+    around |= {f"experiments/_{part}" for part in ("check", "identity", "sources")}
     for name, line in zip(names, done.stdout.splitlines(), strict=True):
         loaded = {part.removeprefix("fa_lib.").replace(".", "/") for part in line.split()}
         known = set(modules(name.removeprefix("fa_lib.").replace(".", "/")))

@@ -56,7 +56,10 @@ def _status(folder: Path, name: str, data: bool) -> Status:
         if folder.name not in results.BENCHMARKS:
             experiment_of(result)
             if changed := other_code(folder.name, facts):
-                state, reason = OTHER_CODE, f"{changed}; a trial run gives the same numbers"
+                state, reason = (
+                    OTHER_CODE,
+                    f"{changed}; a trial of the engine gives the same numbers",
+                )
         if data and (moved := changed_data(facts["data_fingerprints"])):
             raise BadResult("stale", f"the data have changed: {', '.join(moved)}")
     except BadResult as bad:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from fa_lib import results
 from fa_lib._pairs import BadResult, config_hash
 from fa_lib._probe import differing, probe
 from fa_lib.data import load_dataset
@@ -15,7 +16,6 @@ from fa_lib.experiments._config import settings
 from fa_lib.experiments._registry import Experiment, Piece, module_of
 from fa_lib.experiments._sources import constants, modules
 from fa_lib.protocol import rules_hash
-from fa_lib.results import package_fingerprint
 
 # What must be the same for two pieces to belong to one result; the probe within its tolerance.
 SAME = ("constants", "modules", "rules", "data_fingerprints")
@@ -37,8 +37,8 @@ def identity_now(name: str, data_sets: Iterable[str]) -> dict[str, Any]:
 
 
 def probe_now() -> dict[str, list[float]]:
-    """The numbers of a trial run of the code at hand."""
-    return probe(f"{package_fingerprint()}-{torch.__version__}")
+    """The numbers of a trial run of the code that was imported."""
+    return probe(f"{results.AS_IMPORTED}-{torch.__version__}")
 
 
 def pieces_identity(pieces: Sequence[Piece]) -> dict[str, str]:
@@ -63,8 +63,8 @@ def require_current(
 ) -> None:
     """Raise BadResult, saying what differs, where this config would give other numbers now.
 
-    What is compared: config, pieces, constants, rules, and, where any module is another, the
-    numbers of the probe. Other modules alone say nothing against a result (`other_code`).
+    What is compared: config, pieces, data sets' names, constants, rules, and the numbers of the
+    probe. Other modules alone say nothing against a result (`other_code`).
     """
     values = settings(config)
     old = provenance["config"]
@@ -75,15 +75,17 @@ def require_current(
         raise BadResult("stale", "an older version stored it, which did not say what it rests on")
     if changed := _changed(provenance["pieces"], pieces_identity(experiment.pieces(config))):
         raise BadResult("stale", f"its pieces differ: {changed}")
-    now = constants(module_of(name))
-    # One that is new or gone is a change of code, which the modules tell.
-    both = {key: value for key, value in provenance["constants"].items() if key in now}
-    if changed := _changed(both, {key: now[key] for key in both}):
+    sets = experiment.data_sets(config)
+    if changed := _changed(dict.fromkeys(provenance["data_fingerprints"]), dict.fromkeys(sets)):
+        raise BadResult("stale", f"its data sets differ: {changed}")
+    # A constant that is new says nothing of what the others were; the modules tell that.
+    now, before = constants(module_of(name)), provenance["constants"]
+    if changed := _changed(before, {key: now[key] for key in before if key in now}):
         raise BadResult("stale", f"its constants differ: {changed}")
     if provenance["rules"] != rules_hash(name):
         was = f"it was measured under rules {provenance['rules']}"
         raise BadResult("stale", f"{was}, and is judged by {rules_hash(name)} now")
-    if other_code(name, provenance) and (parts := differing(provenance["probe"], probe_now())):
+    if parts := differing(provenance["probe"], probe_now()):
         raise BadResult("stale", f"the code at hand gives other numbers: {_some(parts)}")
 
 

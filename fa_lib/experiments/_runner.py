@@ -81,6 +81,7 @@ def run(
         return found
     root = results.write_root()
     results.ensure_writable(root)
+    results.require_sources_as_imported()
     circumstances = results.circumstances(place) | identity_now(name, sets)
     folder = partial_folder(name, config)
     with _alone(folder.with_suffix(".lock")) as waited:
@@ -179,6 +180,7 @@ def _compute(
                 "circumstances": circumstances,
                 "seconds": seconds,
             }
+            results.require_sources_as_imported()
             write_pair(folder, piece.name, _checked(table, piece), facts)
             done[piece.name] = read_pair(folder, piece.name)  # as a resumed run would find it
     tables = [done[piece.name][0] for piece in pieces]

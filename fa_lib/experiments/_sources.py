@@ -1,7 +1,7 @@
 """The code that an experiment's numbers rest on: the modules it imports, and their constants.
 
 Read from the sources, without importing anything. Comments, docstrings and blank lines do not
-count, and neither do the modules that only run, check, store or show.
+count, and neither do the modules that only check, keep or show.
 """
 
 from __future__ import annotations
@@ -17,19 +17,21 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
-# Experiments import these too, but no number rests on them.
+# What every experiment's numbers pass through, whether it imports it or not.
+_ALWAYS = "experiments/_runner"
+# Imported on the way, but no number rests on these: they check, keep and show.
 _AROUND = {
-    "_checks",
+    "_probe",
     "_progress",
     "experiments/__init__",
-    "experiments/_config",
-    "experiments/_registry",
-    "experiments/_runner",
+    "experiments/_check",
+    "experiments/_identity",
+    "experiments/_sources",
+    "protocol",
     "results",
-    "schema",  # names and colours; the one number that it makes, of steps an epoch, is in the probe
 }
-# Constants of an experiment that its config holds already, or that nothing but a reader sees.
-_KNOWN = {"PROFILES", "TITLE"}
+# Constants that the config holds already, that a reader sees alone, or that name experiments.
+_KNOWN = {"FIGURES", "PROFILES", "REGISTRY", "TITLE"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def modules(experiment: str, package: Path = PACKAGE) -> dict[str, str]:
 
     Arguments:
         experiment: a module of the package such as "experiments/fig1"; one that is not in the
-            package goes by its dotted name, and stands alone.
+            package goes by its dotted name, and its own imports are not followed.
     """
     return {name: source.hash for name, source in _sources(experiment, package).items()}
 
@@ -65,15 +67,14 @@ def constants(experiment: str, package: Path = PACKAGE) -> dict[str, str]:
 
 
 def _sources(experiment: str, package: Path) -> dict[str, _Source]:
-    """The experiment's module, and all that it imports from the package."""
-    path = package / f"{experiment}.py"
-    if not path.is_file():
+    """The experiment's module, the runner, and all that they import from the package."""
+    found: dict[str, _Source] = {}
+    if not (package / f"{experiment}.py").is_file():
         spec = importlib.util.find_spec(experiment)
         if spec is None or spec.origin is None:
             raise ValueError(f"The experiment's module {experiment!r} has no source file.")
-        return {experiment: _parsed(Path(spec.origin).read_text(encoding="utf-8"))}
-    found: dict[str, _Source] = {}
-    waiting = [experiment]
+        found[experiment] = _parsed(Path(spec.origin).read_text(encoding="utf-8"))
+    waiting = [experiment, _ALWAYS]
     while waiting:
         name = waiting.pop()
         if (package / name / "__init__.py").is_file():
@@ -125,7 +126,7 @@ def _without_comments(text: str) -> str:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and node.body:
             first = node.body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+            if ast.get_docstring(node, clean=False) is not None:
                 rows = slice(first.lineno - 1, first.end_lineno)
                 lines[rows] = [""] * len(lines[rows])
                 if len(node.body) == 1:
