@@ -49,8 +49,8 @@ def verdicts(chapters: str, effects: bool) -> str:
 
 def status() -> str:
     """What is stored, and how it was made, as Markdown."""
-    head = ["result", "state", "measured", "rules", "seeds", "device", "hours"]
-    head += ["code", "torch", "data", "command"]
+    head = ["result", "state", "measured, under rules of", "seeds, hours", "made with"]
+    head += ["data", "command"]
     lines = [_row(head), _row(["---"] * len(head))]
     for found in check():
         folder, name = found.path.parent, found.path.name
@@ -59,11 +59,14 @@ def status() -> str:
             lines.append(_row([*said, *[""] * (len(head) - len(said))]))
             continue
         facts = results.read(folder, name).provenance
-        rules = f"{facts['rules']} of {rules_date(folder.name)[:10]}" if facts.get("rules") else ""
+        when, with_what = facts["date"][:10], f"{facts['device']}, {facts['code']}"
+        if facts.get("rules"):
+            when += f", {rules_date(folder.name)[:10]} ({facts['rules']})"
         data = ", ".join(f"{k} {v}" for k, v in facts["data_fingerprints"].items()) or "none"
-        cells = [f"{folder.name}/{name}", found.state, facts["date"][:10], rules]
-        cells += [len(facts["seeds"]), facts["device"], f"{facts['seconds'] / 3600:.2f}"]
-        lines.append(_row([*cells, facts["code"], facts["torch"], data, f"`{facts['command']}`"]))
+        cells = [f"{folder.name}/{name}", found.state, when]
+        cells += [f"{len(facts['seeds'])}, {facts['seconds'] / 3600:.2f}"]
+        cells += [f"{with_what}, torch {facts['torch']}", data, f"`{facts['command']}`"]
+        lines.append(_row(cells))
     return "\n".join(lines)
 
 
