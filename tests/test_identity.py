@@ -239,13 +239,17 @@ def edited_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, results_root: P
     return source
 
 
-def test_pieces_of_edited_code_are_never_mixed_with_others(
-    edited_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def stop_before_the_last_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setenv("TINY_FAIL", "count-30")
         with pytest.raises(RuntimeError, match="diverged"):
             run("tiny", "quick", "cpu")
+
+
+def test_pieces_of_edited_code_are_never_mixed_with_others(
+    edited_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_before_the_last_piece(monkeypatch)
     edited_copy.write_text(
         edited_copy.read_text().replace("value = config.scale *", "value = 1.1 * config.scale *")
     )
@@ -260,10 +264,7 @@ def test_pieces_of_edited_code_are_never_mixed_with_others(
 def test_a_piece_with_other_parameters_is_another_piece(
     edited_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setenv("TINY_FAIL", "count-30")
-        with pytest.raises(RuntimeError, match="diverged"):
-            run("tiny", "quick", "cpu")
+    stop_before_the_last_piece(monkeypatch)
     module = get_experiment("tiny")
     before = module.pieces
     other = [replace(p, params={"count": 7}) for p in before(tiny_experiment.Config())]

@@ -3,15 +3,13 @@
 import hashlib
 import json
 import os
-import resource
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from full_disk import largest_file
 
 import fa_lib
 from fa_lib import results
@@ -35,17 +33,6 @@ def facts(experiment: str = "fig1", name: str = "quick", config: dict = CONFIG) 
         "config_hash": results.config_hash(config),
         "data_fingerprints": {},
     }
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Let the system refuse to write more than `size` bytes to a file, as a full disk does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def state_of(folder: Path, name: str = "quick") -> str:

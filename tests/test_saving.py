@@ -1,15 +1,13 @@
 """Networks in a file: what comes back, what goes on, and what a file that is no good says."""
 
-import contextlib
 import copy
 import json
 import pickle
-import resource
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from full_disk import largest_file
 from safetensors import safe_open
 from safetensors.torch import save_file
 from small_networks import copies, make, same, split
@@ -23,17 +21,6 @@ PATH = "nets.safetensors"
 
 def all_of(net: MLP) -> list[torch.Tensor]:
     return [*net.weights, *net.biases, *net.feedback, net.renewals]
-
-
-@contextlib.contextmanager
-def room_for(size: int) -> Iterator[None]:
-    """Let the system refuse to write more than `size` bytes to a file, as a full disk does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 # What comes back
@@ -220,7 +207,7 @@ def test_an_optimiser_that_keeps_what_cannot_be_saved(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_the_older_file_and_nothing_else(tmp_path: Path) -> None:
     older, newer = make(), make(seeds=[5, 6, 7])
     save(older, tmp_path / PATH)
-    with room_for(1000), pytest.raises(OSError, match="Cannot write") as caught:
+    with largest_file(1000), pytest.raises(OSError, match="Cannot write") as caught:
         save(newer, tmp_path / PATH)
     assert "\n" not in str(caught.value)
     assert [file.name for file in tmp_path.iterdir()] == [PATH]
