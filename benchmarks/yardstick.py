@@ -1,0 +1,296 @@
+"""LeNet on MNIST and Fashion-MNIST by four rules, beside the error rates that biotorch publishes.
+
+What is biotorch's (github.com/jsalbert/biotorch; Jimenez Sanfiz, Akrout 2021, arXiv:2108.13446):
+- the rows compared with: Benchmarks.md, percent of the test images, at the best of all epochs;
+- the network, LeNetMNIST of biotorch 0.0.16, with Xavier-uniform weights and no biases at first;
+- the images: resized to 32x32, less the mean and divided by the standard deviation;
+- batches of 128; SGD with momentum 0.9 and weight decay 1e-4, whose rate falls tenfold after 40, 60
+  and 80 % of the epochs (of 250). That is from its configurations for LeNet on CIFAR-10
+  (benchmark_configs/cifar10/le_net/sgd); those of MNIST are not in its repository.
+
+What is fa_lib's: `convert` with its feedback weights, and `fit`. As biotorch's rates for CIFAR-10
+go with feedback weights of another size and 250 epochs, the rate is chosen: for each rule and data
+set that of RATES with the fewest errors on held-out training images, after a short training of
+another seed. Test images decide nothing; what counts is the error after the last epoch.
+
+Each training is stored as it ends, in benchmarks/yardstick.parquet, with the circumstances in
+yardstick.json; started again, the benchmark does what is missing. One thread, from the
+repository's root:
+
+    python -m benchmarks.yardstick
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import math
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import MultiStepLR
+
+import fa_lib as fa
+from fa_lib import results
+from fa_lib._pairs import BadResult, read_pair, write_pair
+
+FOLDER, NAME = Path(__file__).parent, "yardstick"
+RULES = ("bp", "fa", "dfa", "usf")
+SHAPE = (1, 32, 32)
+# Mean and standard deviation of the pixels, as biotorch has them.
+PIXELS = {"mnist": (0.1307, 0.3081), "fashion_mnist": (0.2859, 0.3530)}
+# Errors in percent, from biotorch's Benchmarks.md.
+PUBLISHED = {
+    "mnist": {"bp": 0.91, "fa": 1.7, "dfa": 1.61, "usf": 0.94},
+    "fashion_mnist": {"bp": 9.2, "fa": 13.06, "dfa": 12.81, "usf": 9.69},
+}
+BATCH, EPOCHS = 128, 10
+MOMENTUM, WEIGHT_DECAY = 0.9, 1e-4
+MILESTONES, GAMMA = (0.4, 0.6, 0.8), 0.1
+# To choose the rate: so many training images, others held out, epochs, and a seed of its own.
+RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
+SHOWN, HELD_OUT, SHORT, CHOICE_SEED = 20_000, 5_000, 1, 100
+CONFIG = {
+    "batch_size": BATCH,
+    "epochs": EPOCHS,
+    "momentum": MOMENTUM,
+    "weight_decay": WEIGHT_DECAY,
+    "milestones": list(MILESTONES),
+    "gamma": GAMMA,
+    "rates": list(RATES),
+    "choice": {"images": SHOWN, "held_out": HELD_OUT, "epochs": SHORT, "seed": CHOICE_SEED},
+}
+
+
+class Training(NamedTuple):
+    """One training: part is "choice", of a rate, or "test"."""
+
+    part: str
+    dataset: str
+    rule: str
+    lr: float
+    seed: int
+
+
+# -- The network, its images and its optimiser -----------------------------------------------------
+
+
+def lenet(seed: int) -> nn.Sequential:
+    """LeNet for images [B, 1, 32, 32], 10 classes; channels last, which a CPU does faster."""
+    net = nn.Sequential(
+        nn.Conv2d(1, 6, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 120, 5),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(120, 84),
+        nn.ReLU(),
+        nn.Linear(84, 10),
+    )
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in net.named_parameters():
+        if name.endswith("weight"):
+            nn.init.xavier_uniform_(parameter, generator=generator)
+        else:
+            nn.init.zeros_(parameter)
+    return net.to(memory_format=torch.channels_last)
+
+
+def prepared(split: fa.Split, dataset: str) -> fa.Split:
+    """Images [n, 784] as LeNet takes them, [n, 1024]."""
+    mean, std = PIXELS[dataset]
+    images = F.interpolate(split.x.view(-1, 1, 28, 28), size=SHAPE[1:], mode="bilinear")
+    return fa.Split((images - mean) / std, split.y)
+
+
+def sgd(parameters: list[Tensor], lr: float, steps: int) -> tuple[torch.optim.SGD, MultiStepLR]:
+    """The optimiser, and the schedule of its rate over so many steps."""
+    optimiser = torch.optim.SGD(parameters, lr, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
+    milestones = [round(part * steps) for part in MILESTONES]
+    return optimiser, MultiStepLR(optimiser, milestones, gamma=GAMMA)
+
+
+def trained(one: Training, train: fa.Split, test: fa.Split, epochs: int) -> list[dict[str, Any]]:
+    """A row for each epoch's end: loss of a batch, error on `test` in percent, seconds so far.
+
+    Of a training that diverges, one row with neither.
+    """
+    net = fa.nn.convert(lenet(one.seed), one.rule, one.seed, example=torch.zeros(1, *SHAPE))
+    steps = epochs * math.ceil(len(train) / BATCH)
+    began, rows = time.perf_counter(), []
+
+    def note(_: object, step: int, values: Mapping[str, Tensor]) -> None:
+        error, seconds = 100 * (1 - float(values["test_accuracy"])), time.perf_counter() - began
+        row = {"epoch": step * epochs // steps, "loss": float(values["loss"]), "error": error}
+        rows.append({**row, "seconds": seconds})
+
+    try:
+        fa.fit(
+            net,
+            train,
+            epochs=epochs,
+            batch_size=BATCH,
+            optimizer=functools.partial(sgd, lr=one.lr, steps=steps),
+            test=test,
+            seed=one.seed,
+            shape=SHAPE,
+            callback=note,
+            progress=False,
+        )
+    except fa.DivergenceError:
+        nothing = {"epoch": epochs, "loss": math.nan, "error": math.nan}
+        rows = [{**nothing, "seconds": time.perf_counter() - began}]
+    return [{**one._asdict(), **row} for row in rows if row["epoch"]]
+
+
+# -- One training after the other ------------------------------------------------------------------
+
+
+def choices() -> Iterator[Training]:
+    """The trainings that choose the rates."""
+    for dataset in PIXELS:
+        for rule in RULES:
+            for lr in RATES:
+                yield Training("choice", dataset, rule, lr, CHOICE_SEED)
+
+
+def chosen(table: pd.DataFrame, dataset: str, rule: str) -> float:
+    """The rate with the fewest errors on held-out images, of two the smaller."""
+    of = table[
+        (table["part"] == "choice") & (table["dataset"] == dataset) & (table["rule"] == rule)
+    ]
+    return float(of.sort_values(["error", "lr"])["lr"].iloc[0])
+
+
+def tests(table: pd.DataFrame, seeds: int) -> Iterator[Training]:
+    """The trainings that are compared, with the rates chosen; a seed after the other."""
+    for seed in range(seeds):
+        for dataset in PIXELS:
+            for rule in RULES:
+                yield Training("test", dataset, rule, chosen(table, dataset, rule), seed)
+
+
+def is_there(table: pd.DataFrame, one: Training) -> bool:
+    """Whether that training is stored."""
+    return not table.empty and bool((table[list(one._fields)] == list(one)).all(axis=1).any())
+
+
+@functools.cache
+def images(dataset: str) -> tuple[fa.Split, fa.Split, str]:
+    """Training and test images as LeNet takes them, and the fingerprint of the data."""
+    data = fa.load_dataset(dataset)
+    return prepared(data.train, dataset), prepared(data.test, dataset), data.fingerprint
+
+
+def measured(one: Training) -> list[dict[str, Any]]:
+    """The rows of a training; one that chooses a rate sees no test image."""
+    train, test, _ = images(one.dataset)
+    if one.part == "test":
+        return trained(one, train, test, EPOCHS)
+    held_out = torch.arange(len(train) - HELD_OUT, len(train))
+    shown = train.subset(torch.arange(SHOWN))
+    return trained(one, shown, train.subset(held_out), SHORT)
+
+
+def stored() -> pd.DataFrame:
+    """What has been measured so far.
+
+    Raises:
+        SystemExit: by another configuration, so that the rows would not belong together.
+    """
+    try:
+        table, facts = read_pair(FOLDER, NAME)
+    except BadResult as bad:
+        if bad.state != "missing":
+            raise
+        return pd.DataFrame()
+    if facts["config"] != CONFIG:
+        raise SystemExit(f"{NAME}.json is of another configuration: delete it to start afresh.")
+    return table
+
+
+def commit() -> str:
+    """The commit that is checked out."""
+    command = ["git", "rev-parse", "--short=12", "HEAD"]
+    asked = subprocess.run(command, cwd=FOLDER, check=True, capture_output=True, text=True)
+    return asked.stdout.strip()
+
+
+def store(table: pd.DataFrame) -> None:
+    """Write the table and its circumstances."""
+    facts = {
+        "config": CONFIG,
+        **results.circumstances(torch.device("cpu")),
+        "commit": commit(),
+        "data": {dataset: images(dataset)[2] for dataset in PIXELS},
+        "published": PUBLISHED,
+        "processors": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "date": results.now(),
+        "command": shlex.join(["python", "-m", "benchmarks.yardstick", *sys.argv[1:]]),
+    }
+    write_pair(FOLDER, NAME, table, facts)
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """A row for each data set and rule: percent of test images wrong, here and as published."""
+    rows = []
+    of_test = table[table["part"] == "test"]
+    for (dataset, rule), group in of_test.groupby(["dataset", "rule"], sort=False):
+        last = group[group["epoch"] == EPOCHS]["error"]
+        published = PUBLISHED[str(dataset)][str(rule)]
+        rows.append(
+            {
+                "data set": dataset,
+                "rule": rule,
+                "rate": group["lr"].iloc[0],
+                "seeds": len(last),
+                "error": last.mean(),
+                "from": last.min(),
+                "to": last.max(),
+                "best epoch": group.groupby("seed")["error"].min().mean(),
+                "published": published,
+                "difference": last.mean() - published,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def main() -> None:
+    """Train what is missing, store it, and print the comparison."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--seeds", type=int, default=3)
+    seeds = parser.parse_args().seeds
+    torch.set_num_threads(1)
+    table = stored()
+
+    def go_on(trainings: Iterator[Training], table: pd.DataFrame) -> pd.DataFrame:
+        for one in trainings:
+            if not is_there(table, one):
+                rows = measured(one)
+                print(*one, f"{rows[-1]['error']:.2f} %, {rows[-1]['seconds']:.0f} s", flush=True)
+                table = pd.concat([table, pd.DataFrame(rows)], ignore_index=True)
+                store(table)
+        return table
+
+    table = go_on(choices(), table)
+    table = go_on(tests(table, seeds), table)
+    print(summary(table).round(2).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
