@@ -6,28 +6,33 @@ import functools
 import hashlib
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.data import IterableDataset, TensorDataset
 
 from fa_lib._checks import non_negative_int, positive_int
 from fa_lib._streams import generator
 
-__all__ = ["Dataset", "Split", "as_numbers", "stratified_indices", "validation_split"]
+__all__ = ["Dataset", "Examples", "Split", "as_numbers", "stratified_indices", "validation_split"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Split:
-    """Inputs and their labels.
+    """Inputs and their labels. `Split.of` makes one of a torch data set.
 
     Args:
-        x: inputs `[n, ...]`, a tensor or array of finite numbers. Kept as float32 `[n, features]`;
-            uint8 is read as grey levels and divided by 255, other kinds are taken as they are.
-        y: class labels `[n]`, integers from 0. Kept as int64 on the device of `x`.
+        x: inputs `[n, ...]`, a tensor or array of finite numbers, images with their channels first.
+            Kept as float32 `[n, features]`; uint8 is read as grey levels and divided by 255, which
+            gives 0 to 1, other kinds are taken as they are.
+        y: class labels `[n]`, whole numbers from 0, of an integer or floating type. Kept as int64
+            on the device of `x`.
 
     Raises:
-        TypeError: `x` or `y` does not hold numbers, or `y` not integers.
-        ValueError: no data, wrong dimensions or lengths, NaN or infinite inputs, negative labels.
+        TypeError: `x` or `y` does not hold numbers.
+        ValueError: no data, wrong dimensions or lengths, NaN or infinite inputs, labels that are
+            negative or not whole.
     """
 
     x: torch.Tensor
@@ -35,8 +40,8 @@ class Split:
 
     def __post_init__(self) -> None:
         x, y = as_numbers(self.x, "x"), as_numbers(self.y, "y")
-        if y.is_floating_point() or y.dtype == torch.bool:
-            raise TypeError(f"y must hold integer class labels, got {y.dtype}.")
+        if y.dtype == torch.bool:
+            raise TypeError("y must hold class labels 0, 1, 2, ..., got torch.bool.")
         if x.ndim < 2 or y.ndim != 1:
             shapes = f"{tuple(x.shape)} and {tuple(y.shape)}"
             raise ValueError(f"x must be [n, features] and y [n], got shapes {shapes}.")
@@ -51,11 +56,44 @@ class Split:
         if not (finite := torch.isfinite(x)).all():
             wrong = int(finite.logical_not().sum())
             raise ValueError(f"x holds {wrong:,} NaN or infinite values: all must be finite.")
+        if y.is_floating_point() and len(odd := y[~y.isfinite() | (y != y.round())]):
+            raise ValueError(
+                f"y holds the label {odd[0]:g}: number the classes 0, 1, 2, ..., for example by "
+                "numpy.unique(y, return_inverse=True)[1]."
+            )
         y = y.to(x.device, torch.int64)
         if y.min() < 0:
             raise ValueError(f"y holds the label {int(y.min())}: labels count from 0.")
         object.__setattr__(self, "x", x)
         object.__setattr__(self, "y", y)
+
+    @classmethod
+    def of(cls, data: Examples) -> Split:
+        """The examples that `data` holds; a Split is returned as it is.
+
+        Args:
+            data: a pair (x, y) of what `Split` takes, a TensorDataset of two such tensors, or any
+                torch data set with a length that gives pairs (image, label), as torchvision's and
+                Subset do. The last is read item by item through its own transforms, each drawn
+                once; pictures without a transform become what torchvision's ToTensor makes of them:
+                channels first, 0 to 1. That takes seconds for 60,000 images, and `fit` does it at
+                every call: for several calls make one Split.
+
+        Raises:
+            TypeError: something else, or a data set that gives no pairs; what `Split` raises.
+            ValueError: images of several sizes; what `Split` raises.
+        """
+        if isinstance(data, Split):
+            return data
+        pair = data.tensors if isinstance(data, TensorDataset) else data
+        if isinstance(pair, torch.utils.data.Dataset) and not isinstance(pair, IterableDataset):
+            pair = _read(pair)
+        if isinstance(pair, (tuple, list)) and len(pair) == 2:
+            return cls(*pair)
+        raise TypeError(
+            "Data must be a Split such as data.train, a pair (x, y), or a torch data set of such "
+            f"pairs that has a length, got {type(data).__name__}."
+        )
 
     def __len__(self) -> int:
         return len(self.y)
@@ -72,6 +110,37 @@ class Split:
         """The same examples on `device`; these very ones where they are there already."""
         x = self.x.to(device)
         return self if x is self.x else Split(x, self.y)
+
+
+# What `Split.of` takes.
+Examples = Split | tuple[Any, Any] | torch.utils.data.Dataset[Any]
+
+
+def _read(data: torch.utils.data.Dataset[Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images and labels of a torch data set, item by item."""
+    from PIL.Image import Image
+    from torchvision.transforms.functional import pil_to_tensor
+
+    images, labels = [], []
+    for i in range(len(data)):  # type: ignore[arg-type]
+        item = data[i]
+        if not isinstance(item, (tuple, list)) or len(item) != 2:
+            size = f" of {len(item)}" if isinstance(item, (tuple, list)) else ""
+            raise TypeError(
+                f"A data set must give pairs (image, label), but {type(data).__name__} gives "
+                f"{type(item).__name__}{size}."
+            )
+        image, label = item
+        images.append(pil_to_tensor(image) if isinstance(image, Image) else as_numbers(image, "x"))
+        labels.append(as_numbers(label, "y"))
+        if images[-1].shape != images[0].shape:
+            raise ValueError(
+                f"Images must have one size, but image 0 has shape {tuple(images[0].shape)} and "
+                f"image {i} {tuple(images[-1].shape)}: give the data set a transform that resizes."
+            )
+    if not images:
+        raise ValueError(f"{type(data).__name__} is empty.")
+    return torch.stack(images), torch.stack(labels)
 
 
 @dataclass(frozen=True, eq=False)

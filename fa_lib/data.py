@@ -15,12 +15,20 @@ import torch
 from fa_lib._checks import choice
 from fa_lib._official import OFFICIAL, is_at_hand, read_official
 from fa_lib._recipes import RECIPES
-from fa_lib._splits import Dataset, Split, as_numbers, stratified_indices, validation_split
+from fa_lib._splits import (
+    Dataset,
+    Examples,
+    Split,
+    as_numbers,
+    stratified_indices,
+    validation_split,
+)
 from fa_lib.transforms import frame_like_mnist
 
 __all__ = [
     "Dataset",
     "DatasetInfo",
+    "Examples",
     "Split",
     "data_root",
     "dataset_info",
@@ -159,13 +167,14 @@ def load_npz(path: str | Path) -> Dataset:
 
     Inputs are `[n, features]`, `[n, height, width]`, or `[n, height, width, channels]` with 1 or 3
     channels, which become channel-first (`[n, channels, height, width]` stays). uint8 is divided by
-    255, other kinds are taken as they are. Labels are integers from 0, each class present in
+    255, other kinds are taken as they are. Labels are whole numbers from 0, each class present in
     y_train. Both splits are shuffled, the same each time: a file sorted by class does no harm.
 
     Raises:
         FileNotFoundError: there is no such file.
-        TypeError: an array does not hold numbers, or the labels not integers.
-        ValueError: the file is cut off or no .npz file, lacks arrays, or they do not fit together.
+        TypeError: an array does not hold numbers.
+        ValueError: the file is cut off or no .npz file, lacks arrays, they do not fit together, or
+            labels are not whole numbers.
     """
     path = Path(path).expanduser()
     return _from_arrays(_read_npz(path), path, f"{path.name}: {_OWN}")

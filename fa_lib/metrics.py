@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from fa_lib import _checks
-from fa_lib.data import Split
+from fa_lib.data import Examples, Split
 from fa_lib.networks import MLP, cross_entropy
 from fa_lib.rules import Rule
 
@@ -234,11 +234,12 @@ def kl_from_uniform(logits: Tensor) -> Tensor:
 
 
 def evaluate(
-    net: MLP, split: Split, *, subset: Tensor | None = None, batch_size: int = 2000
+    net: MLP, split: Examples, *, subset: Tensor | None = None, batch_size: int = 2000
 ) -> tuple[Tensor, Tensor]:
     """Mean cross-entropy in nats [N] and accuracy in 0 to 1 [N] of each network on a data set.
 
     Arguments:
+        split: the data, in any form that `Split.of` takes.
         subset: each network's own examples, indices into `split`, int64 [N, n]; None takes all.
         batch_size: inputs at a time, for each network.
 
@@ -246,6 +247,7 @@ def evaluate(
         ValueError: labels outside the network's classes, inputs of another width.
     """
     _checks.positive_int(batch_size, "batch_size")
+    split = Split.of(split)
     if int(split.y.max()) >= net.classes:
         raise ValueError(
             f"Labels go up to {int(split.y.max())}, but the networks have {net.classes} classes."
@@ -263,7 +265,7 @@ def evaluate(
     return loss / count, correct / count
 
 
-def generalization_gap(net: MLP, train: Split, test: Split) -> Tensor:
+def generalization_gap(net: MLP, train: Examples, test: Examples) -> Tensor:
     """Test minus training cross-entropy of each network, in nats, float64 [N] (claim C12)."""
     return evaluate(net, test)[0] - evaluate(net, train)[0]
 

@@ -16,7 +16,7 @@ from fa_lib._batches import DataBatches
 from fa_lib._engine import Batches, Callback, Schedule, StopWhen, train
 from fa_lib._modules import ModuleTraining, image_shape
 from fa_lib._optimizers import OptimizerFunction, checked
-from fa_lib.data import Dataset, Split
+from fa_lib.data import Dataset, Examples, Split
 from fa_lib.history import (
     DivergenceError,
     History,
@@ -158,7 +158,7 @@ def pretrain(
 
 def fit(
     net: MLP | nn.Module,
-    split: Split,
+    split: Examples,
     *,
     epochs: int | None = None,
     steps: int | None = None,
@@ -166,7 +166,7 @@ def fit(
     lr: float = 1e-4,
     optimizer: str | OptimizerFunction = "adam",
     subset: Tensor | None = None,
-    test: Split | Mapping[str, Split] | None = None,
+    test: Examples | Mapping[str, Examples] | None = None,
     record_every: int | Iterable[int] | None = None,
     measure: Mapping[str, Measure | MeasureAt] | None = None,
     callback: Callback | None = None,
@@ -183,14 +183,17 @@ def fit(
 
     Arguments:
         net: N networks, or one torch module (see `pretrain`), changed in place.
-        split: training data; an epoch's last batch may be smaller.
+        split: training data, a Split, a pair (x, y) or a torch data set such as torchvision's: see
+            `Split.of`. uint8 images become float32 from 0 to 1. An epoch's last batch may be
+            smaller.
         epochs, steps: how long; give one of them. With `resume`, how much longer.
         batch_size, lr, optimizer, measure, progress: as in `pretrain`.
         callback: as in `pretrain`; `step` is the one that the History shows.
         subset: each network's own training examples, indices into `split`, int64 [N, n]; None
             gives all of them to every network.
-        test: data to evaluate at every recorded step, recorded as test_loss and test_accuracy; or
-            a mapping of names to data, recorded as <name>_loss and <name>_accuracy.
+        test: data to evaluate at every recorded step, in any form that `split` has, recorded as
+            test_loss and test_accuracy; or a mapping of names to data, recorded as <name>_loss and
+            <name>_accuracy.
         record_every: as in `pretrain`, in steps of this call. Default: once an epoch.
         stop_when: early stopping, a function that is given what `callback` is, at every recorded
             step and after it, but from several threads at once; True ends the training of those
@@ -213,10 +216,9 @@ def fit(
     """
     if (epochs is None) == (steps is None):
         raise ValueError("Give either epochs or steps.")
-    evaluated = {} if test is None else test if isinstance(test, Mapping) else {"test": test}
-    for part in (split, *evaluated.values()):
-        if not isinstance(part, Split):
-            raise TypeError(f"Data must be a Split such as data.train, got {type(part).__name__}.")
+    split = Split.of(split)
+    named = {} if test is None else test if isinstance(test, Mapping) else {"test": test}
+    evaluated = {name: Split.of(part) for name, part in named.items()}
     seeds = net.seeds if isinstance(net, MLP) else _checks.seed_list([seed or 0])
     rows = _checked_subset(subset, split, len(seeds))
     per_epoch = epoch_steps(rows.shape[1], _checks.positive_int(batch_size, "batch_size"))

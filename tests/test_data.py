@@ -209,7 +209,7 @@ BAD_ARRAYS = [
     (arrays() | {"y_train": np.array(["a", 1, None] * 20, object)}, ValueError, "Object arrays"),
     (arrays() | {"y_train": arrays()["y_train"] + 1}, ValueError, "goes up to 5 but never shows 0"),
     (arrays() | {"y_test": np.full(30, 9)}, ValueError, "test labels hold 9, but the 5 classes"),
-    (arrays() | {"y_test": np.zeros(30)}, TypeError, "test split: y must hold integer class"),
+    (arrays() | {"y_test": np.full(30, 0.5)}, ValueError, "test split: y holds the label 0.5: num"),
     (arrays() | {"x_train": np.full((60, 7), np.nan)}, ValueError, "train split: x holds 420 NaN"),
     (arrays() | {"x_test": np.ones((30, 8))}, ValueError, r"hold shapes \(7,\) and \(8,\)"),
     (arrays() | {"x_train": np.ones((60, 4, 4, 2))}, ValueError, "must have 1 or 3 channels, got"),

@@ -29,6 +29,19 @@ def test_split_takes_integer_labels_of_every_kind(kind):
     assert len(split) == 3
 
 
+@pytest.mark.parametrize("kind", [np.float16, np.float64, torch.float32, torch.bfloat16])
+def test_split_takes_whole_labels_of_a_floating_type(kind):
+    values = [0.0, 2.0, 1.0]
+    y = (
+        torch.tensor(values, dtype=kind)
+        if isinstance(kind, torch.dtype)
+        else np.array(values, kind)
+    )
+    split = Split(np.ones((3, 2)), y)
+    assert split.y.dtype == torch.int64
+    assert split.y.tolist() == [0, 2, 1]
+
+
 def test_split_keeps_floats_and_reads_uint8_as_grey_levels():
     levels = np.arange(256, dtype=np.uint8).reshape(2, 128)
     assert np.array_equal(Split(levels, [0, 1]).x, levels.astype(np.float32) / np.float32(255))
@@ -55,8 +68,11 @@ BAD_SPLITS = [
     (np.zeros((4, 2)), np.zeros((4, 1), int), ValueError, r"shapes \(4, 2\) and \(4, 1\)"),
     (np.zeros((4, 2)), [0, 1, 0], ValueError, "differ in length: 4 inputs, 3 labels"),
     (np.zeros((2, 2)), [0, -3], ValueError, "y holds the label -3: labels count from 0"),
-    (np.zeros((2, 2)), [0.0, 1.0], TypeError, "integer class labels, got torch.float32"),
-    (np.zeros((2, 2)), [True, False], TypeError, "integer class labels, got torch.bool"),
+    (np.zeros((2, 2)), [0.0, 1.5], ValueError, r"y holds the label 1.5: number the classes 0, 1"),
+    (np.zeros((2, 2)), [0.0, np.nan], ValueError, r"label nan: .* numpy.unique\(y, return_inv"),
+    (np.zeros((2, 2)), [np.inf, 1.0], ValueError, "y holds the label inf: number the classes"),
+    (np.zeros((2, 2)), [0.0, -1.0], ValueError, "y holds the label -1: labels count from 0"),
+    (np.zeros((2, 2)), [True, False], TypeError, "class labels 0, 1, 2, ..., got torch.bool"),
     (np.zeros((2, 2)), ["a", "b"], TypeError, "y must be a tensor or an array of numbers, got <U1"),
     (None, [0], TypeError, "x must be a tensor or an array of numbers, got object"),
     (np.zeros((2, 2), complex), [0, 1], TypeError, "array of numbers, got complex128"),

@@ -136,8 +136,8 @@ FIT = [
     ({"split": WIDE}, ValueError, "Inputs must be [B, 12] or [3, B, 12], got [5, 13]."),
     ({"test": LABELS}, ValueError, "Labels must lie in 0 to 3, got 0 to 4."),
     ({"test": {"far": WIDE}}, ValueError, "Inputs must be [B, 12] or [3, B, 12], got [5, 13]."),
-    ({"split": "mnist5k"}, TypeError, "Data must be a Split such as data.train, got str."),
-    ({"test": 5}, TypeError, "Data must be a Split such as data.train, got int."),
+    ({"split": "mnist5k"}, TypeError, "a torch data set of such pairs that has a length, got str."),
+    ({"test": 5}, TypeError, "a torch data set of such pairs that has a length, got int."),
 ]
 PRETRAIN = [
     (
