@@ -9,7 +9,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_EXTRA)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv book test test-book test-colab lab lint bench hero verdicts clean set-repo
+.PHONY: help venv book test test-book test-colab lab lint bench agreement yardstick hero verdicts clean set-repo
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,12 @@ lint: .venv/installed-dev  ## check style and types
 
 bench: venv .bench/biotorch  ## measure the speed, side by side with peers (idle machine, 20 minutes)
 	@$(BIN)/python -m benchmarks.speed
+
+agreement: venv .bench/biotorch  ## compare fa_lib's layers with biotorch's on the same weights (a minute)
+	@$(BIN)/python -m benchmarks.agreement
+
+yardstick: venv  ## train LeNet beside biotorch's published error rates (an hour on one core)
+	@$(BIN)/python -m benchmarks.yardstick
 
 hero: venv  ## redraw the README's figure from the stored result
 	@$(BIN)/python book/_ext/draw_hero.py
