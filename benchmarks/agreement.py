@@ -352,8 +352,7 @@ def main() -> None:
         "command": shlex.join(["python", "-m", "benchmarks.agreement", *sys.argv[1:]]),
     }
     write_pair(Path(__file__).parent, "agreement", table, facts)
-    with pd.option_context("display.width", 200, "display.float_format", "{:.1e}".format):
-        print(summary(table))
+    print(summary(table).to_string(float_format="{:.1e}".format))
     print(pd.DataFrame(found).to_string(index=False))
 
 
