@@ -25,6 +25,7 @@ import io
 import itertools
 import math
 import shlex
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -43,7 +44,6 @@ from torch.nn.grad import conv2d_input
 import fa_lib as fa
 from benchmarks import peers, referee
 from benchmarks.referee import Array, numbers
-from benchmarks.yardstick import commit
 from fa_lib import results
 from fa_lib._pairs import write_pair
 from fa_lib.networks import he_std
@@ -84,6 +84,15 @@ def biotorch(name: str) -> Any:
     if str(peers.BIOTORCH) not in sys.path:
         sys.path.append(str(peers.BIOTORCH))
     return importlib.import_module(f"biotorch.{name}")
+
+
+def commit() -> str:
+    """The commit that is checked out."""
+    command = ["git", "rev-parse", "--short=12", "HEAD"]
+    asked = subprocess.run(
+        command, cwd=Path(__file__).parent, check=True, capture_output=True, text=True
+    )
+    return asked.stdout.strip()
 
 
 # -- One layer -------------------------------------------------------------------------------------

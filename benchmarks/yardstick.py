@@ -14,6 +14,9 @@ DFA at 1e-4. So for these two the rate is chosen, of both, by the errors on held
 of MNIST after one epoch, with a seed of its own. Test images decide nothing; what counts is the
 error after the last epoch.
 
+As a control, biotorch's own layers are trained the same way where biotorch is at hand: what they
+miss of their published row is due to the training and not to fa_lib's layers.
+
 Each training is stored as it ends, in benchmarks/yardstick.parquet, with the circumstances in
 yardstick.json; started again, the benchmark does what is missing. One thread, from the
 repository's root:
@@ -24,11 +27,12 @@ repository's root:
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
+import io
 import math
 import os
 import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -42,6 +46,8 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import MultiStepLR
 
 import fa_lib as fa
+from benchmarks import peers
+from benchmarks.agreement import biotorch, commit
 from fa_lib import results
 from fa_lib._pairs import BadResult, read_pair, write_pair
 
@@ -80,7 +86,7 @@ CONFIG = {
 
 
 class Training(NamedTuple):
-    """One training: part is "choice", of a rate, or "test"."""
+    """One training: part is "choice", of a rate, "test", or "biotorch", the control."""
 
     part: str
     dataset: str
@@ -117,6 +123,15 @@ def lenet(seed: int) -> nn.Sequential:
     return net
 
 
+def by_biotorch(net: nn.Module, rule: str, seed: int) -> nn.Module:
+    """The same network in biotorch's layers, with feedback weights as it draws them."""
+    make = biotorch("module.biomodule").BioModule
+    with torch.random.fork_rng(), contextlib.redirect_stdout(io.StringIO()):  # it tells what it did
+        torch.manual_seed(seed)
+        module: nn.Module = make(net, rule)
+    return module
+
+
 def prepared(split: fa.Split, dataset: str) -> fa.Split:
     """Images [n, 784] as LeNet takes them, [n, 1024]."""
     mean, std = PIXELS[dataset]
@@ -136,7 +151,11 @@ def trained(one: Training, train: fa.Split, test: fa.Split, epochs: int) -> list
 
     Of a training that diverges, one row with neither.
     """
-    net = fa.nn.convert(lenet(one.seed), one.rule, one.seed, example=torch.zeros(1, *SHAPE))
+    net = lenet(one.seed)
+    if one.part == "biotorch":
+        net = by_biotorch(net, one.rule, one.seed)
+    else:
+        net = fa.nn.convert(net, one.rule, one.seed, example=torch.zeros(1, *SHAPE))
     net = net.to(memory_format=torch.channels_last)  # which a processor's convolutions like better
     steps = epochs * math.ceil(len(train) / BATCH)
     began, rows = time.perf_counter(), []
@@ -162,7 +181,8 @@ def trained(one: Training, train: fa.Split, test: fa.Split, epochs: int) -> list
     except fa.DivergenceError:
         nothing = {"epoch": epochs, "loss": math.nan, "error": math.nan}
         rows = [{**nothing, "seconds": time.perf_counter() - began}]
-    return [{**one._asdict(), **row} for row in rows if row["epoch"]]
+    made = {**one._asdict(), "commit": commit()}
+    return [{**made, **row} for row in rows if row["epoch"]]
 
 
 # -- One training after the other ------------------------------------------------------------------
@@ -191,6 +211,12 @@ def tests(table: pd.DataFrame, seeds: int) -> Iterator[Training]:
                 yield Training("test", dataset, rule, rate(table, rule), seed)
 
 
+def controls(table: pd.DataFrame) -> Iterator[Training]:
+    """The same by biotorch's own layers, for the rule that is the farthest from its row."""
+    for dataset in PIXELS:
+        yield Training("biotorch", dataset, "fa", rate(table, "fa"), 0)
+
+
 def is_there(table: pd.DataFrame, one: Training) -> bool:
     """Whether that training is stored."""
     return not table.empty and bool((table[list(one._fields)] == list(one)).all(axis=1).any())
@@ -206,7 +232,7 @@ def images(dataset: str) -> tuple[fa.Split, fa.Split, str]:
 def measured(one: Training) -> list[dict[str, Any]]:
     """The rows of a training; one that chooses a rate sees no test image."""
     train, test, _ = images(one.dataset)
-    if one.part == "test":
+    if one.part != "choice":
         return trained(one, train, test, EPOCHS)
     kept = len(train) - HELD_OUT
     shown, held_out = torch.arange(len(train)).split([kept, HELD_OUT])
@@ -230,19 +256,11 @@ def stored() -> pd.DataFrame:
     return table
 
 
-def commit() -> str:
-    """The commit that is checked out."""
-    command = ["git", "rev-parse", "--short=12", "HEAD"]
-    asked = subprocess.run(command, cwd=FOLDER, check=True, capture_output=True, text=True)
-    return asked.stdout.strip()
-
-
 def store(table: pd.DataFrame) -> None:
     """Write the table and its circumstances."""
     facts = {
         "config": CONFIG,
         **results.circumstances(torch.device("cpu")),
-        "commit": commit(),
         "data": {dataset: images(dataset)[2] for dataset in PIXELS},
         "published": PUBLISHED,
         "processors": os.cpu_count(),
@@ -256,12 +274,13 @@ def store(table: pd.DataFrame) -> None:
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """A row for each data set and rule: percent of test images wrong, here and as published."""
     rows = []
-    of_test = table[table["part"] == "test"]
-    for (dataset, rule), group in of_test.groupby(["dataset", "rule"], sort=False):
+    compared = table[table["part"] != "choice"]
+    for (part, dataset, rule), group in compared.groupby(["part", "dataset", "rule"], sort=False):
         last = group[group["epoch"] == EPOCHS]["error"]
         published = PUBLISHED[str(dataset)][str(rule)]
         rows.append(
             {
+                "layers": "biotorch" if part == "biotorch" else "fa_lib",
                 "data set": dataset,
                 "rule": rule,
                 "rate": group["lr"].iloc[0],
@@ -296,6 +315,8 @@ def main() -> None:
 
     table = go_on(choices(), table)
     table = go_on(tests(table, seeds), table)
+    if (peers.BIOTORCH / "biotorch").is_dir():
+        table = go_on(controls(table), table)
     print(summary(table).round(2).to_string(index=False))
 
 
