@@ -6,6 +6,7 @@ handed in, so that a test can give all of them the same and ask for the same wei
 
 - `loop`: one network, a module with a custom autograd Function, Adam as it comes, and the loss
   read off at every step.
+- `nn`: the same loop around a module that fa_lib.nn converted.
 - `biotorch`: the same loop around the layers of biotorch 0.0.16.
 - `vmap`: all networks at once by torch.func, with fused Adam on the stacked parameters.
 """
@@ -99,6 +100,15 @@ def loop_network(net: fa.MLP) -> nn.Module:
     """The first network of the stack as a module, a copy."""
     copies = [[tensor[0].clone() for tensor in layer] for layer in _layers(net)]
     return _sequence([FeedbackLayer(*layer, FeedbackLinear) for layer in copies])
+
+
+def nn_network(net: fa.MLP) -> nn.Module:
+    """The first network of the stack in fa_lib's layers for torch modules, a copy."""
+    network = fa.nn.convert(net.module(0))
+    layers = [layer for layer in network if isinstance(layer, fa.nn.FeedbackLinear)]
+    for layer, feedback in zip(layers, net.feedback, strict=True):
+        layer.feedback.copy_(feedback[0])
+    return network
 
 
 def biotorch_network(net: fa.MLP) -> nn.Module:

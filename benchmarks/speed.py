@@ -1,10 +1,12 @@
 """How fast networks train: fa_lib, its peers and the machine's limit, in one run.
 
-Compared are a plain loop over one network at a time, the same with biotorch's layers, torch.func's
-vmap over all networks, and fa_lib (see `benchmarks/peers.py`), in
+Compared are a plain loop over one network at a time, the same with fa_lib's layers for torch
+modules and with biotorch's, torch.func's vmap over all networks, and fa_lib (see
+`benchmarks/peers.py`), in
 - noise: random noise training of three sizes of network at batch 64;
 - epoch: training on the 60,000 images of MNIST, or on those of mnist5k where it is not at hand;
 and beside them
+- lenet: a convolutional network in fa_lib's layers and in biotorch's, on images of noise;
 - the parts that no program can leave out, timed in the same turns (`benchmarks/ceilings.py`);
 - memory: what one network more takes;
 - alternatives: torch.compile (fewer digits have a benchmark of their own, `precision.py`);
@@ -40,7 +42,7 @@ from fa_lib import results, speed
 from fa_lib._device import resolve_device
 from fa_lib.data import dataset_info
 
-PIECES = ("noise", "epoch", "memory", "alternatives", "profile")
+PIECES = ("noise", "epoch", "lenet", "memory", "alternatives", "profile")
 COUNTS = {"cpu": (1, 10, 100, 1000), "cuda": (1, 128, 1000)}
 MIDDLE = (784, 512, 10)
 SECONDS, QUICK_SECONDS = 0.8, 0.15  # of a run that is timed
@@ -73,6 +75,16 @@ class Run:
         self.skipped[what] = why
 
 
+def add_rate(run: Run, one: workloads.Contender, **where: Any) -> None:
+    """Time one method, and keep what it does a second and what it costs once."""
+    measured = one.measure(run.device)
+    rows = [
+        {"quantity": "network-steps", "unit": "1/s", "value": measured["network-steps"]},
+        {"quantity": "once", "unit": "s", "value": measured["once"]},
+    ]
+    run.add(rows, method=one.method, networks=one.networks, **where)
+
+
 def train_in_turns(
     run: Run,
     workload: str,
@@ -94,12 +106,7 @@ def train_in_turns(
     for repeat in range(repeats):
         where = {"workload": workload, "sizes": name, "repeat": repeat}
         for one in found:
-            measured = one.measure(run.device)
-            rows = [
-                {"quantity": "network-steps", "unit": "1/s", "value": measured["network-steps"]},
-                {"quantity": "once", "unit": "s", "value": measured["once"]},
-            ]
-            run.add(rows, method=one.method, networks=one.networks, **where)
+            add_rate(run, one, **where)
         torch.set_num_threads(most)
         for networks in at_once:
             parts = ceilings.measure_parts(sizes, networks, run.device, seconds / 8, images)
@@ -122,6 +129,18 @@ def measure_training(run: Run, workload: str, repeats: int, seconds: float, quic
             with tensor_float(True):
                 train_in_turns(run, workload, sizes, counts, split, repeats, seconds)
     return dataset
+
+
+def measure_lenet(run: Run, repeats: int, seconds: float) -> None:
+    """A convolutional network in the layers of fa_lib and of biotorch, in turns."""
+    most = torch.get_num_threads()
+    found = list(workloads.lenets(run.device, run.skip))
+    for contender in found:
+        contender.size_up(seconds, run.device)
+    for repeat in range(repeats):
+        for one in found:
+            add_rate(run, one, workload="lenet", sizes="LeNet", repeat=repeat)
+    torch.set_num_threads(most)
 
 
 def measure_memory(run: Run) -> None:
@@ -239,6 +258,8 @@ def main() -> None:
         if workload in pieces:
             how = (chosen.repeats, chosen.seconds, chosen.quick)
             dataset = measure_training(run, workload, *how) or dataset
+    if "lenet" in pieces:
+        measure_lenet(run, chosen.repeats, chosen.seconds)
     if "memory" in pieces:
         measure_memory(run)
     if "alternatives" in pieces:
@@ -249,8 +270,11 @@ def main() -> None:
     if not chosen.only:
         stored = results.save(table, facts_about(run, chosen, dataset, seconds))
         print(f"Stored in {stored.path}")
-    if (table["quantity"] == "network-steps").any():
+    if (table["method"] == "fa_lib").any():
         print(speed.summary(table).to_string(index=False))
+    if len(against := speed.modules_against_biotorch(table)):
+        words = against.groupby(["workload", "sizes"])["value"].agg(speed.in_words)
+        print(f"fa_lib.nn, as many times the steps of biotorch:\n{words.to_string()}")
     print(f"It took {seconds / 60:.1f} minutes.")
 
 

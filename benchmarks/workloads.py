@@ -15,13 +15,17 @@ from pathlib import Path
 import torch
 
 import fa_lib as fa
-from benchmarks import peers
+from benchmarks import peers, yardstick
 from benchmarks.peers import Train
 from benchmarks.timing import clocked
 
 NOISE_SIZES = ((784, 100, 10), (784, 512, 10), (784, 512, 512, 10))
 EPOCH_SIZES = NOISE_SIZES[:2]
-ONE_BY_ONE = ("loop", "biotorch")  # train one network at a time, so more of them change nothing
+ONE_BY_ONE = (
+    "loop",
+    "nn",
+    "biotorch",
+)  # train one network at a time, so more of them change nothing
 STACKED = ("vmap", "fa_lib")
 
 
@@ -98,7 +102,11 @@ def train_peer(method: str, net: fa.MLP, split: fa.Split | None) -> Train:
         shape = (len(net), features, classes, net.device)
         noise = peers.stacked_noise(*shape) if split is None else None
         return peers.vmap(net, noise or peers.stacked_data(len(net), split, net.device))
-    make = {"loop": peers.loop_network, "biotorch": peers.biotorch_network}[method]
+    make = {
+        "loop": peers.loop_network,
+        "nn": peers.nn_network,
+        "biotorch": peers.biotorch_network,
+    }[method]
     batches = peers.host_noise(features, classes) if split is None else peers.host_data(split)
     return peers.loop(make(net), batches)
 
@@ -142,6 +150,27 @@ def contenders(
         for threads in few_or_all if count <= 10 else (most,):
             yield Contender("vmap", count, threads, train, unit)
         yield Contender("fa_lib", count, most, train_fa_lib(net, split), unit)
+
+
+def lenets(device: torch.device, skip: Callable[[str, str], None]) -> Iterator[Contender]:
+    """LeNet by feedback alignment, in fa_lib's layers and in biotorch's, on images of noise."""
+    most = torch.get_num_threads()
+    for method in ("nn", "biotorch"):
+        network = yardstick.lenet(0)
+        try:
+            made = (
+                fa.nn.convert(network)
+                if method == "nn"
+                else yardstick.by_biotorch(network, "fa", seed=0)
+            )
+        except ModuleNotFoundError as error:
+            skip(method, f"{error}; make bench installs it")
+            continue
+        noise = peers.host_noise(math.prod(yardstick.SHAPE), classes=10)
+        batches = ((x.view(-1, *yardstick.SHAPE), y) for x, y in noise)
+        train = peers.loop(made.to(device), batches)
+        for threads in dict.fromkeys((1, most) if device.type == "cpu" else (most,)):
+            yield Contender(method, 1, threads, train)
 
 
 # -- Memory ----------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
 """What `make bench` measured: how fast networks train, and how near that is to the machine's limit.
 
-The stored table has a row for each number: what was trained (`workload`: "noise", "epoch"), `sizes`
-of the layers, how many `networks` at once, the `method`, the `threads` that torch might use, the
-`precision` of matrix products, the `repeat`, and then the `quantity` with its `unit` and `value`.
+The stored table has a row for each number: what was trained (`workload`: "noise", "epoch", and
+"lenet", a convolutional network as a torch module), `sizes` of the layers, how many `networks` at
+once, the `method`, the `threads` that torch might use, the `precision` of matrix products, the
+`repeat`, and then the `quantity` with its `unit` and `value`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ __all__ = [
     "gain_of_precision",
     "in_words",
     "memory_of_training",
+    "modules_against_biotorch",
     "parts_of_step",
     "processors",
     "ratios",
@@ -35,11 +37,12 @@ __all__ = [
 
 METHODS = {
     "loop": "plain loop",
+    "nn": "fa_lib.nn",
     "biotorch": "biotorch",
     "vmap": "torch.func.vmap",
     "fa_lib": "fa_lib",
 }
-ONE_BY_ONE = ("loop", "biotorch")  # for these the number of networks changes nothing
+ONE_BY_ONE = ("loop", "nn", "biotorch")  # for these the number of networks changes nothing
 WORKLOADS = ("noise", "epoch")
 MERGEABLE = "elementwise"  # the part of a step that could be merged into the others
 _CASE = ["workload", "sizes", "precision"]
@@ -100,6 +103,21 @@ def ratios(table: pd.DataFrame) -> pd.DataFrame:
     )
     pairs["value"] = pairs["value"] / pairs["value_peer"]
     return pairs[[*_CASE, "networks", "peer", "repeat", "value"]]
+
+
+def modules_against_biotorch(table: pd.DataFrame) -> pd.DataFrame:
+    """How many times as many steps per second a module of fa_lib's layers does as of biotorch's.
+
+    Each repeat is compared with itself.
+
+    Returns:
+        Columns workload, sizes, precision, repeat, value; no rows where biotorch was not there.
+    """
+    rates, keys = throughput(table), [*_CASE, "repeat"]
+    ours, theirs = (rates.loc[rates["method"] == m, [*keys, "value"]] for m in ("nn", "biotorch"))
+    pairs = ours.merge(theirs, on=keys, suffixes=("", "_biotorch"))
+    pairs["value"] = pairs["value"] / pairs.pop("value_biotorch")
+    return pairs
 
 
 def parts_of_step(table: pd.DataFrame) -> pd.DataFrame:

@@ -136,6 +136,24 @@ def test_in_words(values, text):
     assert speed.in_words(pd.Series(values)) == text
 
 
+def test_modules_are_compared_with_biotorch_repeat_by_repeat():
+    rows = [
+        {"method": method, "threads": threads, "repeat": repeat, "value": value}
+        for method, threads, values in (
+            ("nn", 1, (60, 30)),
+            ("nn", 2, (10, 20)),
+            ("biotorch", 1, (10, 5)),
+            ("biotorch", 2, (20, 15)),
+        )
+        for repeat, value in enumerate(values)
+    ]
+    where = {"workload": "lenet", "sizes": "LeNet", "networks": 1, "precision": "float32"}
+    table = pd.DataFrame(rows).assign(quantity="network-steps", **where)
+    found = speed.modules_against_biotorch(table)
+    assert list(found["value"]) == [60 / 20, 30 / 15]  # the faster number of threads of each
+    assert speed.modules_against_biotorch(table[table["method"] == "nn"]).empty
+
+
 # -- The store -------------------------------------------------------------------------------------
 
 # Those of benchmarks/speed.py; others in that folder have no limit to compare with.

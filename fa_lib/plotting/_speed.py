@@ -23,6 +23,7 @@ METHOD_LOOKS: dict[str, tuple[str, Dashes, str, float]] = {
     "fa_lib": (COLORS["ink"], "-", "o", 2.2),
     "vmap": ("#5D5D5D", (0, (5, 1.5)), "s", 1.4),
     "loop": ("#777777", (0, (1, 1)), "^", 1.4),
+    "nn": ("#3F3F3F", (0, (3, 1, 1, 1, 1, 1)), "D", 1.4),
     "biotorch": ("#949494", (0, (6, 1.5, 1, 1.5)), "v", 1.4),
 }
 LIMIT = "limit of the machine"
