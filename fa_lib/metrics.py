@@ -41,7 +41,7 @@ def alignment_angle(
 
     The paper's Fig. 1e has one for each neuron instead: `neuron_angles`.
 
-    Computed in float64 as 2 atan2(|u - v|, |u + v|) of the unit vectors u and v (Kahan 2006),
+    Computed in float64 as `2 atan2(|u - v|, |u + v|)` of the unit vectors u and v (Kahan 2006),
     which keeps its digits near 0 and 180 degrees, where an arc cosine loses half of them.
 
     Arguments:
@@ -159,7 +159,7 @@ def gradient_alignment(net: MLP, x: Tensor, y: Tensor) -> Tensor:
     """Angle between the rule's update and the BP gradient of each layer's weights (claim C7).
 
     Arguments:
-        net: N networks of L layers; unchanged, its `.grad`s too.
+        net: N networks of L layers; unchanged, with their `.grad`.
         x, y: as in `MLP.backward`.
 
     Returns:
@@ -187,7 +187,7 @@ def effective_dimensionality(weight: Tensor, *, centered: bool = False) -> Tenso
     """Participation ratio of the squared singular values s: (sum s^2)^2 / sum s^4 (paper, Fig. 4).
 
     It is 1 for rank one and min(out, in) when all singular values are equal. Computed from the
-    Gram matrix G of the shorter side as (tr G)^2 / |G|^2, without a decomposition.
+    Gram matrix G of the shorter side as `(tr G)^2 / |G|^2`, without a decomposition.
 
     Arguments:
         weight: [N, out, in], or [out, in] for a single matrix; also activity [N, B, units].

@@ -62,7 +62,8 @@ class Rule:
         name: what it is called.
         source: "above", the error of the layer above through `matrix`; "output", the error at the
             logits through feedback weights [C, in]; "targets", minus the targets through the same.
-        matrix: for source "above", what stands for the forward weight on the way back.
+        matrix: for source "above", a function of the forward and the feedback weight that gives
+            what stands for the forward weight on the way back.
         learning: of the feedback weights: "" (fixed), "gradient" (by the gradient of the forward
             weights, which needs weight decay), or "mirror" (by noise sent through the layer).
         redrawn: whether the feedback weights are drawn anew for every batch.
