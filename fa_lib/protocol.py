@@ -49,6 +49,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from fa_lib import protocol2
+
 __all__ = ["CHAPTERS", "CLAIMS", "Claim", "rules_date", "rules_hash"]
 
 
@@ -381,8 +383,11 @@ WRITTEN: dict[str, tuple[str, str]] = {
 def rules_hash(experiment: str) -> str | None:
     """Short hash of the rules that judge this experiment; None where no claim rests on it.
 
-    Of the claims' rows and of the numbers that all rules share.
+    Of the claims' rows and of the numbers that all rules share; of an experiment that judges the
+    paper's statements, the hash of `fa_lib.protocol2`.
     """
+    if experiment in protocol2.EXPERIMENTS:
+        return protocol2.rules_hash()
     rows = [asdict(claim) for claim in CLAIMS.values() if claim.experiment == experiment]
     if not rows:
         return None
@@ -397,6 +402,8 @@ def rules_date(experiment: str) -> str | None:
     Raises:
         ValueError: rules that are not the ones in WRITTEN.
     """
+    if experiment in protocol2.EXPERIMENTS:
+        return protocol2.rules_date()
     present = rules_hash(experiment)
     if present is None:
         return None

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pytest
 
+from fa_lib import protocol as protocol1
 from fa_lib import protocol2 as protocol
 from fa_lib.paper import STATEMENTS
 from fa_lib.protocol2 import READINGS
@@ -40,6 +41,11 @@ def test_controls_are_asked_of_what_the_protocol_names() -> None:
 def test_the_rules_are_those_that_were_dated() -> None:
     assert protocol.WRITTEN[0] == protocol.rules_hash()
     assert datetime.fromisoformat(protocol.rules_date()).tzinfo is not None
+
+
+def test_results_that_are_judged_carry_these_rules() -> None:
+    assert protocol1.rules_hash("multiverse") == protocol.rules_hash()
+    assert protocol1.rules_date("multiverse") == protocol.rules_date()
 
 
 @pytest.mark.parametrize("name", ["LEVEL", "MOST", "HALF", "FEW", "LEARNED", "APART", "SPREAD"])

@@ -21,6 +21,7 @@ REGISTRY: dict[str, str] = {
     "tuning": "fa_lib.experiments.tuning",
     "sweep": "fa_lib.experiments.sweep",
     "map": "fa_lib.experiments.noise_map",
+    "multiverse": "fa_lib.experiments.multiverse",
     "table1": "fa_lib.experiments.table1",
     "depth": "fa_lib.experiments.depth",
 }

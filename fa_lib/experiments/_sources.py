@@ -28,6 +28,7 @@ _AROUND = {
     "experiments/_identity",
     "experiments/_sources",
     "protocol",
+    "protocol2",
     "results",
 }
 # Constants that the config holds already, that a reader sees alone, or that name experiments.

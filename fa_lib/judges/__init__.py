@@ -1,0 +1,1 @@
+"""The paper's statements, judged from tables by the rules of `fa_lib.protocol`."""
