@@ -76,8 +76,8 @@ class Split:
                 torch data set with a length that gives pairs (image, label), as torchvision's and
                 Subset do. The last is read item by item through its own transforms, each drawn
                 once; pictures without a transform become what torchvision's ToTensor makes of them:
-                channels first, 0 to 1. That takes seconds for 60,000 images, and `fit` does it at
-                every call: for several calls make one Split.
+                channels first, 0 to 1. That takes about ten seconds for 60,000 images, and `fit`
+                does it at every call: for several calls make one Split.
 
         Raises:
             TypeError: something else, or a data set that gives no pairs; what `Split` raises.

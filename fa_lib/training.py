@@ -64,6 +64,10 @@ def pretrain(
     it comes from `fa.nn.convert` or anywhere else. What is called for N networks below is called
     for the module itself, and gives one number.
 
+    On a busy machine one small network alone may take many times as long on several threads as on
+    one, as they wait for each other. `torch.set_num_threads(1)` ends that, and rounds otherwise;
+    GOMP_SPINCOUNT=1000 in the environment ends most of it and keeps the numbers, bit for bit.
+
     Arguments:
         net: N networks, or one torch module.
         steps: how many optimiser steps.

@@ -14,10 +14,21 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import fa_lib as fa
-from benchmarks import alternatives, ceilings, peers, precision, steps, timing, workloads
+from benchmarks import (
+    alternatives,
+    ceilings,
+    peers,
+    precision,
+    steps,
+    threads,
+    timing,
+    workloads,
+    yardstick,
+)
 from benchmarks import speed as run_speed
 from fa_lib import results, speed
 from fa_lib._batches import DataBatches
+from fa_lib._pairs import read_pair
 from fa_lib.data import dataset_info
 from fa_lib.noise import NoiseStream
 
@@ -52,7 +63,7 @@ def assert_same_network(net: fa.MLP, i: int, parameters: dict[str, torch.Tensor]
         torch.testing.assert_close(parameter.detach(), stack[i], rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("make", [peers.loop_network, peers.biotorch_network])
+@pytest.mark.parametrize("make", [peers.loop_network, peers.nn_network, peers.biotorch_network])
 def test_the_loops_train_as_fa_lib_does(net: fa.MLP, make):
     if make is peers.biotorch_network and not peers.BIOTORCH.is_dir():
         pytest.skip("biotorch is not there: make bench installs it")
@@ -168,9 +179,29 @@ def test_what_does_not_fit_and_what_is_not_there_is_said(monkeypatch: pytest.Mon
     monkeypatch.setattr(peers.importlib, "import_module", _no_module)
     cpu = torch.device("cpu")
     found = workloads.contenders((12, 9, 4), (1, 10_000), None, cpu, said.__setitem__)
-    assert {(c.method, c.networks) for c in found} == {("loop", 1), ("vmap", 1), ("fa_lib", 1)}
+    assert {(c.method, c.networks) for c in found} == {
+        (method, 1) for method in ("loop", "nn", "vmap", "fa_lib")
+    }
     assert list(said) == ["biotorch", "10000 networks 12-9-4"]
     assert "0.0 GB are free" in said["10000 networks 12-9-4"]
+
+
+def test_lenet_trains_in_the_layers_of_both(monkeypatch: pytest.MonkeyPatch):
+    """From the same weights, whose feedback each draws in its own way."""
+    said, trained = {}, []
+    monkeypatch.setattr(peers, "loop", lambda net, batches: trained.append((net, batches)) or print)
+    found = list(workloads.lenets(torch.device("cpu"), said.__setitem__))
+    assert {c.method for c in found} | set(said) == {"nn", "biotorch"}
+    for network, batches in trained:
+        parameters = dict(network.named_parameters())  # biotorch's feedback among them
+        for name, start in yardstick.lenet(0).named_parameters():
+            (ours,) = [p for n, p in parameters.items() if n.endswith(name)]
+            assert torch.equal(ours, start)
+        x, y = next(batches)
+        assert (x.shape, y.shape) == ((peers.BATCH, *yardstick.SHAPE), (peers.BATCH,))
+        assert network(x).shape == (peers.BATCH, 10)
+        turned = [m for m in network.modules() if hasattr(m, "feedback")]
+        assert len(turned) == (5 if network is trained[0][0] else 0)  # the others are biotorch's
 
 
 def _no_module(name: str) -> None:
@@ -333,11 +364,36 @@ def test_a_part_of_the_benchmark_is_not_stored(monkeypatch: pytest.MonkeyPatch, 
     assert not list(results_root.glob("speed/*"))
 
 
+def test_modules_are_measured_by_themselves(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(run_speed, "QUICK_SECONDS", 0.02)
+    monkeypatch.setattr("sys.argv", ["speed", "--quick", "--only", "lenet", "--repeats", "1"])
+    run_speed.main()
+    said = capsys.readouterr().out
+    assert "lenet LeNet 1 nn network-steps" in said
+    assert ("fa_lib.nn, as many times the steps of biotorch" in said) != ("left out" in said)
+
+
 @pytest.mark.parametrize("words", [["--repeats", "0"], ["--only", "nose"], ["--name", "a/b"]])
 def test_a_wrong_option_is_refused(monkeypatch: pytest.MonkeyPatch, words: list[str]):
     monkeypatch.setattr("sys.argv", ["speed", *words])
     with pytest.raises(SystemExit):
         run_speed.main()
+
+
+def test_ways_of_waiting_give_the_same_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(threads, "FOLDER", tmp_path)
+    monkeypatch.setattr(threads, "SIZES", ((784, 5, 10),))
+    monkeypatch.delitem(threads.WAYS, "all threads, asleep at once")
+    monkeypatch.setattr("sys.argv", ["threads", "--steps", "2", "--repeats", "1", "--loops", "1"])
+    threads.main()
+    table, facts = read_pair(tmp_path, "threads")
+    assert facts["threads"] == torch.get_num_threads()
+    cases = set(zip(table["loops"], table["way"], strict=True))
+    assert cases == {(loops, way) for loops in (0, 1) for way in threads.WAYS}
+    assert (table["seconds"] > 0).all()
+    assert table[table["way"] != "one thread"]["weights"].unique().size == 1
 
 
 def test_a_step_of_the_way_takes_the_place_of_its_namesake():
