@@ -15,8 +15,9 @@ Three answers to each statement, one network being one seed and one unit:
    shares of the applicable settings coded yes and opposite. Of a statement of several parts the
    code is the worst of theirs, in the order opposite, none, unclear, yes.
 3. Does it take noise: in how many of the yes settings FAN is ahead of a control too, coded yes in
-   the same measure with the control in FA's place (of 2b-BP: as of 2b-speed). The controls are FA
-   from a zero readout (Z), and the same with its hidden layers frozen (ZF).
+   the same measure with the control in FA's place (of 2b-BP: as of 2b-speed; of what is read when
+   converged: at H, to which the controls run). The controls are FA from a zero readout (Z), and the
+   same with its hidden layers frozen (ZF).
 
 In words: "reproduced" is yes as printed and S >= MOST; "opposite" is O >= HALF and S < FEW; "not
 reproduced" is any other S < FEW; "depends" is the rest. With fewer than FEWEST applicable settings
@@ -29,8 +30,8 @@ setting's number of epochs; area is the mean of test accuracy over them by the t
 at epochs 0 to 5 and at every fifth. "Converged" is the first of the records at every fifth epoch
 whose training loss is below CONVERGED nats; a network that does not come there is read at the cap
 (25,000 steps on data in the bases, 300 epochs in the sixty, 60 in Figure 3; no less than H), and
-counted as late. ZF, which cannot come there, is read at H. In the bases H = 100 decides; 20 stands
-beside. Subsets of test images are stratified and drawn once.
+counted as late. Only FA, FAN and BP run on from H. In the bases H = 100 decides; 20 stands beside.
+Subsets of test images are stratified and drawn once.
 """
 
 from __future__ import annotations
@@ -320,7 +321,7 @@ READINGS: dict[str, Reading] = {
 EXPERIMENTS = ("multiverse",)
 
 # The hash of all this, and the date of the commit that wrote it.
-WRITTEN = ("5c5a4b8e8df1", "2026-11-30T22:10:20+00:00")
+WRITTEN = ("82995920a9a8", "2026-11-30T22:32:58+00:00")
 
 
 def rules_hash() -> str:

@@ -46,7 +46,7 @@ def planted(seed: int = 0) -> pd.DataFrame:
     for arm in ("FA", "FAN", "BP", "Z", "ZF"):
         whose = {"arm": arm, "phase": "data"}
         tables += [
-            _curve(rng, data if arm == "ZF" else late, read, **whose),
+            _curve(rng, late if arm in ("FA", "FAN", "BP") else data, read, **whose),
             _curve(rng, (0, 500), ("distance", "neuron_angle"), **whose),
             _curve(rng, (500,), at_horizon, **whose),
         ]
@@ -152,8 +152,9 @@ def by_hand(id: str, other: str) -> dict[str, np.ndarray]:
     if id in simple:
         return {"": simple[id]()}
     if id in ("2b-end", "3"):
-        theirs = v("test_accuracy", 500, "ZF") if other == "ZF" else ends(other)
-        return {"": 100 * (ends("FAN") - theirs)}
+        if other == "FA":
+            return {"": 100 * (ends("FAN") - ends("FA"))}
+        return {"": 100 * (v("test_accuracy", 500, "FAN") - v("test_accuracy", 500, other))}
     if id == "2d":
         return {
             "apart": n("displacements_apart", -1) - 45,

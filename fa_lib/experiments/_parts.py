@@ -45,6 +45,7 @@ COLUMNS = (
     *("seed", "step", "metric", "value"),
 )
 LEARNING_ARMS = ("FA", "FAN", "BP", "Z", "ZF")
+ON_ARMS = ("FA", "FAN", "BP")  # that go on to convergence
 TASK_ARMS = ("FA", "FAN", "Z", "ZF")
 DEEPER_ARMS = ("FA", "FAN", "Z")
 
@@ -102,7 +103,7 @@ def learning(
         if arm == "FA":
             tables += _directions(stack, data, noisy, net)
             tables.append(_noise_after_data(net, data, setting, advance))
-        if arm != "ZF" and cap > setting.horizon:
+        if arm in ON_ARMS and cap > setting.horizon:
             late = to_convergence(arm, net, data, setting, cap, history)
             tables.append(late.assign(arm=arm, phase="data"))
             advance(len(seeds) * (cap - setting.horizon) * per_epoch)

@@ -80,12 +80,11 @@ def _near_bp(runs: Runs, against: str) -> Parts:
 
 def _end(statement: str) -> Measure:
     def measure(runs: Runs, against: str) -> Parts:
-        with_noise = runs.converged("test_accuracy", "FAN")[0]
-        if against == "ZF":  # which does not come to that loss
-            other = runs.at_horizon("test_accuracy", "ZF")
-        else:
-            other = runs.converged("test_accuracy", against)[0]
-        return _one(statement, 100 * (with_noise - other))
+        if against == "FA":
+            ends = [runs.converged("test_accuracy", arm)[0] for arm in ("FAN", "FA")]
+        else:  # a control, which runs to the horizon
+            ends = [runs.at_horizon("test_accuracy", arm) for arm in ("FAN", against)]
+        return _one(statement, 100 * (ends[0] - ends[1]))
 
     return measure
 
