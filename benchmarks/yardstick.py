@@ -317,7 +317,7 @@ def main() -> None:
     table = go_on(tests(table, seeds), table)
     if (peers.BIOTORCH / "biotorch").is_dir():
         table = go_on(controls(table), table)
-    print(summary(table).round(2).to_string(index=False))
+    print(summary(table).to_string(index=False, float_format="{:.4g}".format))
 
 
 if __name__ == "__main__":
