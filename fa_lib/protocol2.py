@@ -108,7 +108,8 @@ READINGS: dict[str, Reading] = {
         Reading(
             "1f",
             "fig1",
-            "the same over the grid of input conditions: yes where CELLS of them are",
+            "angle of the last layer's forward and feedback weights, flattened, before less after "
+            "noise training, over the grid of input conditions: yes where CELLS of them are",
             2.0,
             "degrees",
             settings=False,
@@ -321,7 +322,7 @@ READINGS: dict[str, Reading] = {
 EXPERIMENTS = ("multiverse",)
 
 # The hash of all this, and the date of the commit that wrote it.
-WRITTEN = ("82995920a9a8", "2026-11-30T22:32:58+00:00")
+WRITTEN = ("3ce85cb0db19", "2026-11-30T22:38:17+00:00")
 
 
 def rules_hash() -> str:
