@@ -138,7 +138,7 @@ def by_hand(id: str, other: str) -> dict[str, np.ndarray]:
         "1e": lambda: n("neuron_angle", 0) - n("neuron_angle", 500),
         "2b-speed": lambda: 100 * (area("test_accuracy", "FAN") - area("test_accuracy", other)),
         "2c": lambda: v("neuron_angle", 500, other) - v("neuron_angle", 500, "FAN"),
-        "2g-stuck": lambda: 100 * (after - v("distance", 0, "DN", "after")) / start,
+        "2g-stuck": lambda: 100 * (after - at_data) / start,
         "2g-order": lambda: 100 * (after - both) / start,
         "4b": lambda: n("readout_deviation", 0, 3) / 2 - n("readout_deviation", 500, 3),
         "4c": lambda: 100 * (n("top_share_w1", 500, 3) / n("top_share_w1", 0, 3) - 1),

@@ -1,4 +1,4 @@
-"""D of each statement in one setting: so turned that above zero is what the paper reports."""
+"""The two samples of each statement in one setting; D is the one less the other, seed by seed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,21 @@ from fa_lib.protocol2 import APART, LEARNED, READINGS
 
 
 class Part(NamedTuple):
-    """D by seed, and the smallest mean that counts."""
+    """Two samples by seed, of which the paper reports that the one is above the other.
 
-    difference: pd.Series
+    Attributes:
+        above, below: in the statement's unit.
+        smallest: mean of D that counts.
+    """
+
+    above: pd.Series
+    below: pd.Series | float
     smallest: float
+
+    @property
+    def difference(self) -> pd.Series:
+        """D by seed; NaN of a network that one of the samples lacks."""
+        return self.above - self.below
 
 
 Parts = dict[str, Part]
@@ -24,7 +35,7 @@ Measure = Callable[[Runs, str], Parts]
 
 
 def differences(runs: Runs, statement: str, against: str = "FA") -> Parts:
-    """D of a statement, by part; most have one, called "".
+    """The samples of a statement, by part; most have one, called "".
 
     Arguments:
         runs: of the setting.
@@ -52,30 +63,30 @@ def learns(runs: Runs) -> bool:
     return bool(runs.at_horizon("test_accuracy", "BP").mean() >= LEARNED)
 
 
-def _one(statement: str, difference: pd.Series) -> Parts:
-    return {"": Part(difference, READINGS[statement].smallest)}
-
-
-def _percent(difference: pd.Series, of: pd.Series) -> pd.Series:
-    return 100 * difference / of
+def _one(statement: str, above: pd.Series, below: pd.Series) -> Parts:
+    return {"": Part(above, below, READINGS[statement].smallest)}
 
 
 def _loss(runs: Runs, against: str) -> Parts:
-    return _one("1d", runs.noise("mean_loss", 0) - runs.noise("mean_loss", -1))
+    return _one("1d", runs.noise("mean_loss", 0), runs.noise("mean_loss", -1))
 
 
 def _angle(runs: Runs, against: str) -> Parts:
-    return _one("1e", runs.noise("neuron_angle", 0) - runs.noise("neuron_angle", -1))
+    return _one("1e", runs.noise("neuron_angle", 0), runs.noise("neuron_angle", -1))
+
+
+def area_percent(runs: Runs, arm: str, task: str | None = None) -> pd.Series:
+    """Area under test accuracy, in percent."""
+    return 100 * runs.area("test_accuracy", arm, task=task)
 
 
 def _speed(runs: Runs, against: str) -> Parts:
-    area = {arm: runs.area("test_accuracy", arm) for arm in ("FAN", against)}
-    return _one("2b-speed", 100 * (area["FAN"] - area[against]))
+    return _one("2b-speed", area_percent(runs, "FAN"), area_percent(runs, against))
 
 
 def _near_bp(runs: Runs, against: str) -> Parts:
-    area = {arm: runs.area("test_accuracy", arm) for arm in ("FAN", "FA", "BP")}
-    return _one("2b-BP", 100 * (area["FAN"] - (area["FA"] + area["BP"]) / 2))
+    halfway = (area_percent(runs, "FA") + area_percent(runs, "BP")) / 2
+    return _one("2b-BP", area_percent(runs, "FAN"), halfway)
 
 
 def _end(statement: str) -> Measure:
@@ -84,61 +95,78 @@ def _end(statement: str) -> Measure:
             ends = [runs.converged("test_accuracy", arm)[0] for arm in ("FAN", "FA")]
         else:  # a control, which runs to the horizon
             ends = [runs.at_horizon("test_accuracy", arm) for arm in ("FAN", against)]
-        return _one(statement, 100 * (ends[0] - ends[1]))
+        return _one(statement, 100 * ends[0], 100 * ends[1])
 
     return measure
 
 
 def _lead(runs: Runs, against: str) -> Parts:
     angle = {arm: runs.at_horizon("neuron_angle", arm) for arm in ("FAN", against)}
-    return _one("2c", angle[against] - angle["FAN"])
+    return _one("2c", angle[against], angle["FAN"])
 
 
 def _directions(runs: Runs, against: str) -> Parts:
-    apart = runs.noise("displacements_apart", -1) - APART
+    by_noise = runs.noise("displacement_cosine", -1)
     by_data = runs.curve("displacement_cosine", "FA").iloc[-1]
     return {
-        "apart": Part(apart, READINGS["2d"].smallest),
-        "noise towards feedback": Part(runs.noise("displacement_cosine", -1), 0.0),
-        "data towards feedback": Part(by_data, 0.0),
+        "apart": Part(runs.noise("displacements_apart", -1), APART, READINGS["2d"].smallest),
+        "noise towards feedback": Part(by_noise, 0.0, 0.0),
+        "data towards feedback": Part(by_data, 0.0, 0.0),
     }
 
 
-def _distance(runs: Runs, against: str) -> Parts:
+def distance_percent(runs: Runs, state: str) -> pd.Series:
+    """Frobenius distance of the last layer's forward and feedback weights, untrained being 100.
+
+    Arguments:
+        state: "untrained", "noise" (alone), "data" (FA at the horizon), "noise then data" (FAN
+            there), or "data then noise" (DN at its end).
+    """
     untrained = runs.noise("distance", 0)
-    data, both = (runs.at_horizon("distance", arm) for arm in ("FA", "FAN"))
+    found = {
+        "untrained": lambda: untrained,
+        "noise": lambda: runs.noise("distance", -1),
+        "data": lambda: runs.at_horizon("distance", "FA"),
+        "noise then data": lambda: runs.at_horizon("distance", "FAN"),
+        "data then noise": lambda: runs.curve("distance", "DN", phase="after").iloc[-1],
+    }[state]()
+    return 100 * found / untrained
+
+
+def _distance(runs: Runs, against: str) -> Parts:
+    states = ("untrained", "data", "noise then data")
+    untrained, data, both = (distance_percent(runs, state) for state in states)
     smallest = READINGS["2e"].smallest
     return {
-        "untrained above data": Part(_percent(untrained - data, untrained), smallest),
-        "data above both": Part(_percent(data - both, untrained), smallest),
-        "untrained above both": Part(_percent(untrained - both, untrained), smallest),
+        "untrained above data": Part(untrained, data, smallest),
+        "data above both": Part(data, both, smallest),
+        "untrained above both": Part(untrained, both, smallest),
     }
 
 
 def _stuck(runs: Runs, against: str) -> Parts:
-    later = runs.curve("distance", "DN", phase="after")
-    return _one("2g-stuck", _percent(later.iloc[-1] - later.iloc[0], runs.noise("distance", 0)))
+    states = (distance_percent(runs, state) for state in ("data then noise", "data"))
+    return _one("2g-stuck", *states)
 
 
 def _order(runs: Runs, against: str) -> Parts:
-    later = runs.curve("distance", "DN", phase="after").iloc[-1]
-    both = runs.at_horizon("distance", "FAN")
-    return _one("2g-order", _percent(later - both, runs.noise("distance", 0)))
+    states = (distance_percent(runs, state) for state in ("data then noise", "noise then data"))
+    return _one("2g-order", *states)
 
 
 def _readout(runs: Runs, against: str) -> Parts:
     before, after = (runs.noise("readout_deviation", which, layers=3) for which in (0, -1))
-    return _one("4b", before / 2 - after)
+    return _one("4b", before / 2, after)
 
 
 def _top_share(runs: Runs, against: str) -> Parts:
     before, after = (runs.noise("top_share_w1", which, layers=3) for which in (0, -1))
-    return _one("4c", _percent(after - before, before))
+    return _one("4c", 100 * after / before, 100 * before / before)
 
 
 def _rank(runs: Runs, against: str) -> Parts:
     before, after = (runs.noise("rank_w1", which, layers=3) for which in (0, -1))
-    return _one("4d", _percent(before - after, before))
+    return _one("4d", 100 * before / before, 100 * after / before)
 
 
 def gap(runs: Runs, arm: str, layers: int = 3, images: int | None = None) -> pd.Series:
@@ -150,27 +178,28 @@ def gap(runs: Runs, arm: str, layers: int = 3, images: int | None = None) -> pd.
 
 
 def _gap(runs: Runs, against: str) -> Parts:
-    return _one("4e", gap(runs, against) - gap(runs, "FAN"))
+    return _one("4e", gap(runs, against), gap(runs, "FAN"))
 
 
 def _gram(runs: Runs, against: str) -> Parts:
     rank = {arm: runs.at_horizon("gram_rank", arm, layers=3) for arm in ("FA", "FAN", against)}
-    return _one("4g", _percent(rank[against] - rank["FAN"], rank["FA"]))
+    return _one("4g", 100 * rank[against] / rank["FA"], 100 * rank["FAN"] / rank["FA"])
 
 
 def moved_accuracy(runs: Runs, arm: str) -> pd.Series:
-    """Mean over the three families of transformations, at the horizon, 0 to 1."""
+    """Mean over the three families of transformations, at the horizon, in percent."""
     families = ("shift", "scale", "rotation")
-    return sum(runs.at_horizon(f"{family}_accuracy", arm) for family in families) / len(families)  # type: ignore[return-value]
+    accuracies = [runs.at_horizon(f"{family}_accuracy", arm) for family in families]
+    return 100 * sum(accuracies[1:], accuracies[0]) / len(families)
 
 
 def _moved(runs: Runs, against: str) -> Parts:
-    return _one("5b", 100 * (moved_accuracy(runs, "FAN") - moved_accuracy(runs, against)))
+    return _one("5b", moved_accuracy(runs, "FAN"), moved_accuracy(runs, against))
 
 
 def _other(runs: Runs, against: str) -> Parts:
-    accuracy = {arm: runs.at_horizon("other_accuracy", arm) for arm in ("FAN", against)}
-    return _one("5c", 100 * (accuracy["FAN"] - accuracy[against]))
+    with_noise, other = (runs.at_horizon("other_accuracy", arm) for arm in ("FAN", against))
+    return _one("5c", 100 * with_noise, 100 * other)
 
 
 def meta_loss(runs: Runs, arm: str, steps: int = 100) -> pd.Series:
@@ -179,27 +208,28 @@ def meta_loss(runs: Runs, arm: str, steps: int = 100) -> pd.Series:
     Of runs that are shorter, as those of the smoke profile are, at their last record.
     """
     curves = [runs.curve("test_loss", arm, task=task) for task in runs.tasks]
-    return sum(curve.loc[:steps].iloc[-1] for curve in curves)
+    losses = [curve.loc[:steps].iloc[-1] for curve in curves]
+    return sum(losses[1:], losses[0])
 
 
 def _meta(runs: Runs, against: str) -> Parts:
-    fall = meta_loss(runs, against) - meta_loss(runs, "FAN")
-    return _one("6a", _percent(fall, meta_loss(runs, "FA")))
+    of = meta_loss(runs, "FA")
+    return _one("6a", 100 * meta_loss(runs, against) / of, 100 * meta_loss(runs, "FAN") / of)
 
 
 def _closer(runs: Runs, against: str) -> Parts:
     return {
-        f"{layers} layers": Part(runs.noise("displacement_cosine", -1, layers=layers), 0.0)
+        f"{layers} layers": Part(runs.noise("displacement_cosine", -1, layers=layers), 0.0, 0.0)
         for layers in (2, 3)
     }
 
 
 def _tasks(runs: Runs, against: str) -> Parts:
-    parts = {}
-    for task in runs.tasks:
-        area = {arm: runs.area("test_accuracy", arm, task=task) for arm in ("FAN", against)}
-        parts[task] = Part(100 * (area["FAN"] - area[against]), READINGS["6c"].smallest)
-    return parts
+    smallest = READINGS["6c"].smallest
+    return {
+        task: Part(area_percent(runs, "FAN", task), area_percent(runs, against, task), smallest)
+        for task in runs.tasks
+    }
 
 
 MEASURES: dict[str, Measure] = {
