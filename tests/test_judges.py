@@ -13,7 +13,7 @@ from scipy import stats
 from fa_lib.judges._differences import MEASURES, applies, differences
 from fa_lib.judges._runs import Runs
 from fa_lib.judges._settings import Coded, by_level, coded, over_settings, words
-from fa_lib.judges._statistics import code, equivalence_code, paired, spread, worst
+from fa_lib.judges._statistics import Paired, code, equivalence_code, paired, spread, worst
 from fa_lib.paper import STATEMENTS
 from fa_lib.protocol2 import READINGS
 from fa_lib.settings import MULTIVERSE, Setting
@@ -210,11 +210,19 @@ def test_against_a_control_near_bp_is_asked_as_speed_is() -> None:
 
 def test_a_network_that_diverged_is_in_no_pair() -> None:
     table = TABLE[TABLE["seed"] != 9]
-    row = {"seed": 9, "metric": "diverged", "value": 40.0, "setting": "planted"}
+    row = {"seed": 9, "metric": "diverged", "value": 40.0, "task": "learning"}
     runs = runs_of(pd.concat([table, pd.DataFrame([row])], ignore_index=True))
-    assert runs.diverged == [9]
+    assert runs.diverged == {"learning": [9]}
     assert 9 not in differences(runs, "2b-speed")[""].difference.index
-    assert coded(runs, "2b-speed").diverged == 1
+    assert coded(runs, "2b-speed").tests[""].n == len(SEEDS) - 1
+
+
+def test_a_part_without_any_network_left_is_unclear() -> None:
+    lost = [{"seed": s, "metric": "diverged", "value": 40.0, "task": "learning"} for s in SEEDS]
+    table = pd.concat([TABLE[TABLE["layers"] == 3], pd.DataFrame(lost)], ignore_index=True)
+    assert coded(runs_of(table), "2b-speed").code == "unclear"
+    with pytest.raises(KeyError):  # without a reason, something is amiss
+        coded(runs_of(TABLE[TABLE["layers"] == 3]), "2b-speed")
 
 
 def _with(arm: str, metric: str, value: float) -> pd.DataFrame:
@@ -364,7 +372,7 @@ def test_settings_that_agree_have_no_spread() -> None:
 
 
 def _row(code: str, effect: float = 2.0, learned: bool = True, **beyond: bool) -> Coded:
-    return Coded("M01", code, effect, 0.5, "", learned, 0, beyond)
+    return Coded("M01", code, "", {"": Paired(10, effect, 0.5, 0.01)}, learned, beyond)
 
 
 def test_counts_shares_and_controls() -> None:
@@ -380,7 +388,7 @@ def test_counts_shares_and_controls() -> None:
     assert over.applicable == 50
     assert over.share("yes") == 0.8
     assert over.beyond == {"Z": 9, "ZF": 3}
-    assert over.spread is not None
+    assert over.spreads[""].mean == pytest.approx((40 * 2 - 8 * 2 + 2 * 2) / 50)
 
 
 @pytest.mark.parametrize(

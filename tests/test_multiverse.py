@@ -129,7 +129,7 @@ def test_training_goes_on_to_convergence_and_not_past_it() -> None:
 
 
 def test_test_images_from_elsewhere_are_moved_and_seen_as_the_networks_see_images() -> None:
-    tests = moved_tests("digits", "mnist5k", "standardised")
+    tests = moved_tests("digits", "mnist5k", "standardised", 297)
     data = load_dataset("digits", n_test=297)
     n, prepare = len(data.test), task("digits", "standardised", 297).prepare
     assert {name: len(split) for name, split in tests.items()} == {

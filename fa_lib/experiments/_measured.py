@@ -52,7 +52,8 @@ def of_weights(net: MLP) -> dict[str, Tensor]:
     """
     values = {}
     for layer, weight in enumerate(net.weights, 1):
-        sigma = torch.linalg.svdvals(weight.double())
+        # Of weights that are not finite there is no decomposition; the loss says so in a moment.
+        sigma = torch.linalg.svdvals(weight.double().nan_to_num(0.0, 0.0, 0.0))
         values[f"rank_w{layer}"] = entropy_rank(sigma)
         values[f"participation_w{layer}"] = participation_ratio(sigma)
         values[f"top_share_w{layer}"] = sigma[:, : net.classes - 1].sum(1) / sigma.sum(1)
@@ -82,10 +83,20 @@ def of_training(data: Split, rows: Tensor, seeds: Sequence[int]) -> Measure:
 
 
 def of_features(inputs: Tensor) -> Measure:
-    """Measures gram_rank, of the last hidden layer's neurons over these inputs."""
+    """Effective ranks of Gram matrices of cosines, over these inputs [B, features].
+
+    Metrics: gram_rank, between the last hidden layer's neurons; gram_rank_first, between the first
+    layer's; gram_rank_images, between the inputs, by the last hidden layer.
+    """
 
     def measure(net: MLP) -> dict[str, Tensor]:
-        return {"gram_rank": gram_effective_rank(net.activations(inputs)[-2])}
+        *hidden, _ = net.activations(inputs)
+        first, last = hidden[0], hidden[-1]
+        return {
+            "gram_rank": gram_effective_rank(last),
+            "gram_rank_first": gram_effective_rank(first),
+            "gram_rank_images": gram_effective_rank(last.mT),
+        }
 
     return measure
 

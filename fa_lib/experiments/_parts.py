@@ -89,14 +89,17 @@ def learning(
     data = task(dataset, setting.inputs, test_images)
     per_epoch = epoch_steps(setting.images, setting.batch_size)
     horizon = setting.horizon * per_epoch
-    tests = moved_tests(dataset, other, setting.inputs)
+    tests = moved_tests(dataset, other, setting.inputs, test_images)
     seen = {epoch * per_epoch for epoch in (1, EVERY, setting.horizon // 2, setting.horizon)}
-    more = {"moved": MeasureAt(seen, of_accuracy({k: v.to(device) for k, v in tests.items()}))}
+    moved = MeasureAt(seen, of_accuracy({k: v.to(device) for k, v in tests.items()}))
+    choice = of_accuracy({"validation": data.validation.to(device)})
+    followed = MeasureAt(epoch_ends(setting), choice)
     noisy, noise_table = noise_trained(stack, _features(data), data.classes)
     advance(len(seeds) * setting.noise_steps)
     tables = [noise_table.assign(arm="FAN", phase="noise")]
     for arm in LEARNING_ARMS:
         net = start(arm, stack, _features(data), data.classes)
+        more = {"moved": moved, **({"validation": followed} if arm in ON_ARMS else {})}
         history = to_horizon(arm, net, data, setting, more)
         advance(len(seeds) * horizon)
         tables.append(history.to_frame().assign(arm=arm, phase="data"))
@@ -154,7 +157,8 @@ def deeper(
     first = untrained(stack, _features(data), data.classes)
     tables = [noise_table.assign(arm="FAN", phase="noise"), *_towards(first, noisy, "FAN")]
     drawn = stratified_indices(data.test.y, min(FEATURE_IMAGES, len(data.test)), seed=0)
-    more = {"features": of_features(data.test.x[drawn].to(device))}
+    features = of_features(data.test.x[drawn].to(device))
+    more = {"features": MeasureAt({0, max(epoch_ends(setting))}, features)}
     for arm in DEEPER_ARMS:
         net = start(arm, stack, _features(data), data.classes)
         history = to_horizon(arm, net, data, setting, more)
@@ -166,10 +170,14 @@ def deeper(
 def to_horizon(
     arm: str, net: MLP, data: Task, setting: Setting, more: Mapping[str, Measure | MeasureAt]
 ) -> History:
-    """Train to the setting's horizon; the record at `record_epochs` and at ADAPTED steps."""
-    per_epoch = epoch_steps(setting.images, setting.batch_size)
-    steps = {epoch * per_epoch for epoch in record_epochs(setting.horizon)}
-    last = setting.horizon * per_epoch
+    """Train to the setting's horizon; the record at `record_epochs`, of test loss at ADAPTED too.
+
+    Arguments:
+        more: measures besides the training images' and `of_alignment`.
+    """
+    steps = epoch_ends(setting)
+    last = max(steps)
+    measures = {"training": _training(net, data, setting), "alignment": of_alignment}
     return learn(
         arm,
         net,
@@ -177,16 +185,21 @@ def to_horizon(
         setting,
         epochs=setting.horizon,
         record_every=steps | {step for step in ADAPTED if step <= last},
-        test={"test": data.test, "validation": data.validation},
-        measure={"training": _training(net, data, setting), "alignment": of_alignment, **more},
+        test=data.test,
+        measure={**{name: MeasureAt(steps, m) for name, m in measures.items()}, **more},
     )
+
+
+def epoch_ends(setting: Setting) -> set[int]:
+    """The steps of `record_epochs`."""
+    per_epoch = epoch_steps(setting.images, setting.batch_size)
+    return {epoch * per_epoch for epoch in record_epochs(setting.horizon)}
 
 
 def to_convergence(
     arm: str, net: MLP, data: Task, setting: Setting, cap: int, history: History
 ) -> pd.DataFrame:
     """Go on from the horizon until every network has converged, or to the cap."""
-    per_epoch = epoch_steps(setting.images, setting.batch_size)
 
     def converged(part: MLP, step: int, values: Mapping[str, Tensor]) -> bool:
         return bool((values["train_loss"] < CONVERGED).all())
@@ -197,13 +210,16 @@ def to_convergence(
         data.train,
         setting,
         epochs=cap - setting.horizon,
-        record_every=EVERY * per_epoch,
-        test={"test": data.test, "validation": data.validation},
-        measure={"training": _training(net, data, setting), "alignment": of_alignment},
+        record_every=EVERY * epoch_steps(setting.images, setting.batch_size),
+        test=data.test,
+        measure={
+            "training": _training(net, data, setting),
+            "validation": of_accuracy({"validation": data.validation.to(net.device)}),
+        },
         stop_when=converged,
         resume=history,
     ).to_frame()
-    return table[table["step"] > setting.horizon * per_epoch]
+    return table[table["step"] > max(epoch_ends(setting))]
 
 
 def _training(net: MLP, data: Task, setting: Setting) -> Measure:
@@ -248,10 +264,11 @@ def _rows(net: MLP, metric: str, values: Tensor) -> pd.DataFrame:
 
 
 @functools.lru_cache(maxsize=2)
-def moved_tests(dataset: str, other: str, inputs: str) -> dict[str, Split]:
+def moved_tests(dataset: str, other: str, inputs: str, test_images: int | None) -> dict[str, Split]:
     """Test images from elsewhere: shift, scale and rotation of MOVED_IMAGES, and the other's own.
 
     Of a family of transformations all are in one split, so that its accuracy is their mean.
+    Arguments as in `task`.
     """
     data = load_dataset(dataset)
     images = min(MOVED_IMAGES, len(data.test))
@@ -263,7 +280,7 @@ def moved_tests(dataset: str, other: str, inputs: str) -> dict[str, Split]:
         "scale": [scale(x, factor, **shape) for factor in SCALES],
         "rotation": [rotate(x, degrees, **shape) for degrees in ROTATIONS],
     }
-    prepare = task(dataset, inputs, images).prepare
+    prepare = task(dataset, inputs, test_images).prepare
     tests = {
         name: prepare(Split(torch.cat(moved), y.repeat(len(moved))))
         for name, moved in families.items()

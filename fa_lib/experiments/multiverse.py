@@ -32,7 +32,16 @@ TITLE = "Sixty settings that the paper leaves open"
 
 NAMES = tuple(setting.name for setting in MULTIVERSE)
 DEEPER_LAYERS, DEEPER_IMAGES = 3, 1600
-CURVES = ("train_loss", "test_loss", "test_accuracy", "validation_accuracy")
+LATE = ("train_loss", "test_accuracy", "validation_accuracy")
+CURVES = (*LATE, "train_accuracy", "test_loss")
+NOISE_CURVES = (
+    "loss",
+    "neuron_angle",
+    "distance",
+    "cosine_distance",
+    "weight_norm",
+    "test_accuracy",
+)
 MOVED = ("shift_accuracy", "scale_accuracy", "rotation_accuracy", "other_accuracy")
 SEEDS_APART = 1000  # between the networks of two settings, which share none
 
@@ -90,13 +99,13 @@ PROFILES = {
         dataset="mnist5k",
         tasks=("digits",),
         other="digits",
-        settings=("M01", "M02"),
+        settings=("M05", "M08"),
         test_images=200,
-        cap=3,
+        cap=30,
         most_steps=60,
-        most_images=200,
+        most_images=256,
         most_width=16,
-        most_epochs=2,
+        most_epochs=26,
     ),
     "quick": Config(
         seeds=(0, 1, 2),
@@ -146,7 +155,8 @@ def run_piece(
 ) -> pd.DataFrame:
     """Run one part of a setting; a table of `_parts.COLUMNS`.
 
-    A network that diverges is left out, and named by a row of metric "diverged".
+    A network that diverges is left out, and named by a row of metric "diverged" whose task is the
+    part.
     """
     setting: Setting = piece.params["setting"]
     number = 1 + NAMES.index(setting.name)
@@ -169,21 +179,26 @@ def run_piece(
         )  # fmt: skip
 
     table = without_diverging(run, seeds).reindex(columns=list(COLUMNS))
-    return thinned(table.fillna({"setting": setting.name}), setting)
+    table = table.fillna({"setting": setting.name, "task": piece.params["part"]})
+    return thinned(table, setting)
 
 
 def thinned(table: pd.DataFrame, setting: Setting) -> pd.DataFrame:
-    """What the statements are judged by: the curves in CURVES, all else at both ends of its phase.
+    """What the statements are judged by, and what stands beside it.
 
-    In single precision, as a million rows are kept.
+    All at both ends of each phase; at every record CURVES of the data phase to the horizon, and
+    those in LATE beyond it, NOISE_CURVES of the noise before data and after it; the test loss at
+    ADAPTED steps. In single precision, as a million rows are kept.
     """
     step, metric, phase = table["step"], table["metric"], table["phase"]
     per_epoch = epoch_steps(setting.images, setting.batch_size)
     horizon = setting.horizon * per_epoch
-    ends = step.isin([0, -1, setting.noise_steps]) & (phase != "data")
-    ends |= step.isin([0, -1, horizon]) & (phase == "data")
-    curve = metric.isin(CURVES) & (phase == "data") & (step % per_epoch == 0)
-    curve &= (step <= horizon) | (metric != "test_loss")
-    adapted = step.isin(ADAPTED) & (metric == "test_loss")
-    kept = ends | curve | adapted | metric.isin(MOVED) | (metric == "diverged")
+    on_data = phase == "data"
+    kept = step.isin([0, -1]) | (step == setting.noise_steps) & ~on_data
+    kept |= (step == horizon) & on_data
+    epochs = on_data & (step % per_epoch == 0)
+    kept |= epochs & metric.isin(CURVES) & ((step <= horizon) | metric.isin(LATE))
+    kept |= on_data & step.isin(ADAPTED) & (metric == "test_loss")
+    kept |= ~on_data & metric.isin(NOISE_CURVES)
+    kept |= metric.isin(MOVED) | (metric == "diverged")
     return table[kept].astype({"value": "float32"}).reset_index(drop=True)

@@ -205,10 +205,10 @@ def _other(runs: Runs, against: str) -> Parts:
 def meta_loss(runs: Runs, arm: str, steps: int = 100) -> pd.Series:
     """Sum over the tasks of the test loss after so many steps on data, in nats.
 
-    Of runs that are shorter, as those of the smoke profile are, at their last record.
+    Raises:
+        KeyError: the setting's runs are shorter.
     """
-    curves = [runs.curve("test_loss", arm, task=task) for task in runs.tasks]
-    losses = [curve.loc[:steps].iloc[-1] for curve in curves]
+    losses = [runs.curve("test_loss", arm, task=task).loc[steps] for task in runs.tasks]
     return sum(losses[1:], losses[0])
 
 

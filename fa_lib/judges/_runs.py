@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from fa_lib.metrics import area_under_curve
@@ -14,7 +16,7 @@ DENSE, EVERY = 5, 5  # epochs that are read: every one up to DENSE, then every E
 class Runs:
     """The networks of one setting; what is read of them is a Series by seed.
 
-    A network that diverged is in none of them.
+    A network that diverged is in none of them: `diverged` has the seeds by the part of the setting.
 
     Arguments:
         table: of `fa_lib.experiments._parts.COLUMNS`, of this setting alone.
@@ -34,13 +36,13 @@ class Runs:
     ) -> None:
         self.setting, self.task, self.images = setting, task, images
         self.horizon = setting.horizon if horizon is None else horizon
-        self.tasks = list(dict.fromkeys([task, *table["task"].dropna()]))
         keys = ["metric", "arm", "phase", "layers", "images", "task"]
-        self._curves = {
-            key: rows.pivot_table(index="step", columns="seed", values="value", dropna=False)
-            for key, rows in table.dropna(subset="arm").groupby(keys)
-        }
-        self.diverged = sorted(set(table.loc[table["metric"] == "diverged", "seed"]))
+        # Rows first and curves when they are asked for: most readings look at few of them.
+        self._rows = dict(iter(table.dropna(subset="arm").groupby(keys)))
+        self._curves: dict[Any, pd.DataFrame] = {}
+        self.tasks = list(dict.fromkeys([task, *(key[-1] for key in self._rows)]))
+        lost = table[table["metric"] == "diverged"]
+        self.diverged = {part: sorted(rows["seed"]) for part, rows in lost.groupby("task")}
 
     def curve(
         self,
@@ -64,7 +66,11 @@ class Runs:
         """
         if images is None:
             images = self.setting.images if layers == 2 else self.images
-        return self._curves[metric, arm, phase, layers, images, task or self.task]
+        key = (metric, arm, phase, layers, images, task or self.task)
+        if key not in self._curves:
+            rows = self._rows[key]
+            self._curves[key] = rows.pivot_table(index="step", columns="seed", values="value")
+        return self._curves[key]
 
     def per_epoch(self, images: int | None = None) -> int:
         """Steps in an epoch."""

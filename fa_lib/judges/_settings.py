@@ -10,7 +10,15 @@ import pandas as pd
 
 from fa_lib.judges._differences import applies, differences, learns
 from fa_lib.judges._runs import Runs
-from fa_lib.judges._statistics import Spread, code, equivalence_code, paired, spread, worst
+from fa_lib.judges._statistics import (
+    Paired,
+    Spread,
+    code,
+    equivalence_code,
+    paired,
+    spread,
+    worst,
+)
 from fa_lib.protocol2 import BASES_NEEDED, FEW, FEWEST, HALF, LEVEL, MOST, READINGS
 
 
@@ -21,37 +29,41 @@ class Coded:
     Attributes:
         setting: its name.
         code: yes, opposite, none or unclear; "" where the statement does not apply.
-        effect, error: mean of D and its standard error, of the part that decided.
-        part: that part; "" of a statement of one.
+        part: the part that decided; "" of a statement of one.
+        tests: the paired test of each part.
         learned: whether BP learns in the setting.
-        diverged: networks that were left out.
         beyond: of each control, whether FAN is ahead of it too; of yes settings alone.
     """
 
     setting: str
     code: str
-    effect: float
-    error: float
     part: str
+    tests: Mapping[str, Paired]
     learned: bool
-    diverged: int
     beyond: Mapping[str, bool]
 
 
 def coded(runs: Runs, statement: str) -> Coded:
-    """Code a setting's runs."""
-    found, part, effect, error = _code(runs, statement, "FA")
-    if not applies(runs, statement):
-        found = ""
+    """Code a setting's runs.
+
+    Where every network of a part diverged there is no test, and the code is "unclear".
+    """
+    name = runs.setting.name
+    try:
+        found, part, tests = _code(runs, statement, "FA")
+        asked, learned = applies(runs, statement), learns(runs)
+    except KeyError:
+        if not runs.diverged:
+            raise
+        return Coded(name, "unclear", "", {}, False, {})
+    found = found if asked else ""
     controls = READINGS[statement].controls if found == "yes" else ()
     beyond = {control: _code(runs, statement, control)[0] == "yes" for control in controls}
-    return Coded(
-        runs.setting.name, found, effect, error, part, learns(runs), len(runs.diverged), beyond
-    )
+    return Coded(name, found, part, tests, learned, beyond)
 
 
-def _code(runs: Runs, statement: str, against: str) -> tuple[str, str, float, float]:
-    """Code, part that decided, and its mean and standard error."""
+def _code(runs: Runs, statement: str, against: str) -> tuple[str, str, dict[str, Paired]]:
+    """Code, part that decided, and the parts' tests."""
     parts = differences(runs, statement, against)
     tests = {name: paired(part.difference) for name, part in parts.items()}
     if statement == "2g-stuck":
@@ -62,7 +74,7 @@ def _code(runs: Runs, statement: str, against: str) -> tuple[str, str, float, fl
     # Of the parts with that code the one whose effect is least, in units of what counts.
     decided = [name for name in parts if codes[name] == decides]
     part = min(decided, key=lambda name: tests[name].mean / (parts[name].smallest or 1.0))
-    return decides, part, tests[part].mean, tests[part].error
+    return decides, part, tests
 
 
 @dataclass(frozen=True)
@@ -73,13 +85,13 @@ class OverSettings:
         counts: settings by code; "" counts those where it does not apply.
         counts_learned: the same of those in which BP learns.
         beyond: of each control, in how many of the yes settings FAN is ahead of it too.
-        spread: of the effects; None for a statement of several parts, or too few settings.
+        spreads: of the applicable settings' effects, by part; none of fewer than three settings.
     """
 
     counts: Mapping[str, int]
     counts_learned: Mapping[str, int]
     beyond: Mapping[str, int]
-    spread: Spread | None
+    spreads: Mapping[str, Spread]
 
     @property
     def applicable(self) -> int:
@@ -94,18 +106,18 @@ class OverSettings:
 def over_settings(found: Sequence[Coded], statement: str) -> OverSettings:
     """The answer over settings, from what each says."""
     asked = [row for row in found if row.code]
-    counts = _counts(found)
-    learned = _counts([row for row in found if row.learned])
     beyond = {
         control: sum(row.beyond[control] for row in asked if row.code == "yes")
         for control in READINGS[statement].controls
     }
-    known = [row for row in asked if row.error > 0]
-    one_part = all(row.part == "" for row in found)
-    effects = (
-        spread([r.effect for r in known], [r.error for r in known]) if len(known) > 2 else None
-    )
-    return OverSettings(counts, learned, beyond, effects if one_part else None)
+    spreads = {}
+    for part in dict.fromkeys(part for row in asked for part in row.tests):
+        tests = [row.tests[part] for row in asked if part in row.tests]
+        tests = [test for test in tests if test.error > 0]
+        if len(tests) > 2:
+            spreads[part] = spread([t.mean for t in tests], [t.error for t in tests])
+    learned = _counts([row for row in found if row.learned])
+    return OverSettings(_counts(found), learned, beyond, spreads)
 
 
 def _counts(found: Sequence[Coded]) -> dict[str, int]:
@@ -145,5 +157,7 @@ def by_level(found: Sequence[Coded], levels: Mapping[str, Mapping[str, Any]]) ->
         if row.code
         for factor, level in levels[row.setting].items()
     ]
-    grouped = pd.DataFrame(rows).groupby(["factor", "level"], sort=False)["yes"]
+    grouped = pd.DataFrame(rows, columns=["factor", "level", "yes"]).groupby(
+        ["factor", "level"], sort=False
+    )["yes"]
     return grouped.agg(settings="count", yes="mean").reset_index()
