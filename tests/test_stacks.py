@@ -40,7 +40,6 @@ def test_torchs_default_start_is_uniform_within_one_over_root_fan_in() -> None:
                 uniform = stats.uniform(-bound, 2 * bound)
                 assert stats.kstest(drawn.flatten().numpy(), uniform.cdf).pvalue > 1e-3
                 assert drawn.abs().max() <= bound
-    assert net.weights[1].flatten().corrcoef().numel() == 1  # a single row
     pair = torch.stack([net.weights[1].flatten(), net.feedback[1].flatten()])
     assert abs(float(pair.corrcoef()[0, 1])) < 0.02
     alone = untrained(Stack(wide, 3, (3,), CPU), 300, 10)

@@ -1,6 +1,6 @@
 """What is measured on a setting's networks: functions of some of them that give several metrics.
 
-N networks, K singular values.
+N networks, B inputs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ from torch import Tensor
 from fa_lib import _streams
 from fa_lib.data import Split
 from fa_lib.history import Measure
-from fa_lib.metrics import evaluate, neuron_angles, readout_deviation, weight_distance
+from fa_lib.metrics import (
+    effective_dimensionality,
+    evaluate,
+    neuron_angles,
+    readout_deviation,
+    weight_distance,
+)
 from fa_lib.networks import MLP
 from fa_lib.noise import Noise, NoiseStream
 from fa_lib.ranks import entropy_rank, gram_effective_rank
@@ -53,17 +59,12 @@ def of_weights(net: MLP) -> dict[str, Tensor]:
     values = {}
     for layer, weight in enumerate(net.weights, 1):
         # Of weights that are not finite there is no decomposition; the loss says so in a moment.
-        sigma = torch.linalg.svdvals(weight.double().nan_to_num(0.0, 0.0, 0.0))
+        finite = weight.double().nan_to_num(0.0, 0.0, 0.0)
+        sigma = torch.linalg.svdvals(finite)
         values[f"rank_w{layer}"] = entropy_rank(sigma)
-        values[f"participation_w{layer}"] = participation_ratio(sigma)
+        values[f"participation_w{layer}"] = effective_dimensionality(finite)
         values[f"top_share_w{layer}"] = sigma[:, : net.classes - 1].sum(1) / sigma.sum(1)
     return values
-
-
-def participation_ratio(sigma: Tensor) -> Tensor:
-    """(sum s^2)^2 / sum s^4 of singular values s [N, K]."""
-    squared = sigma.square()
-    return squared.sum(dim=1).square() / squared.square().sum(dim=1)
 
 
 def of_training(data: Split, rows: Tensor, seeds: Sequence[int]) -> Measure:

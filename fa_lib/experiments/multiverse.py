@@ -18,6 +18,7 @@ from fa_lib.experiments._parts import (
     COLUMNS,
     DEEPER_ARMS,
     LEARNING_ARMS,
+    ON_ARMS,
     TASK_ARMS,
     deeper,
     learning,
@@ -130,14 +131,14 @@ def data_sets(config: Config) -> tuple[str, ...]:
 
 
 def pieces(config: Config) -> list[Piece]:
-    """Three for each setting."""
+    """Three for each setting; the tasks share the noise training of learning."""
     found = []
     for name in config.settings:
         setting = config.setting(name)
         deep = replace(setting, images=min(DEEPER_IMAGES, setting.images))
         epochs = {
-            "learning": setting.horizon
-            + (len(LEARNING_ARMS) - 1) * max(setting.horizon, config.cap),
+            "learning": len(LEARNING_ARMS) * setting.horizon
+            + len(ON_ARMS) * max(0, config.cap - setting.horizon),
             "tasks": len(config.tasks) * len(TASK_ARMS) * setting.horizon,
             "deeper": len(DEEPER_ARMS) * setting.horizon,
         }
