@@ -9,7 +9,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_EXTRA)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv book test test-book test-colab lab lint bench agreement yardstick hero verdicts clean set-repo
+.PHONY: help venv book test test-book test-colab lab lint bench agreement yardstick statements clean set-repo
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,10 +67,7 @@ agreement: venv .bench/biotorch  ## compare fa_lib's layers with biotorch's on t
 yardstick: venv  ## train LeNet beside biotorch's published error rates (an hour on one core)
 	@$(BIN)/python -m benchmarks.yardstick
 
-hero: venv  ## redraw the README's figure from the stored result
-	@$(BIN)/python book/_ext/draw_hero.py
-
-verdicts: venv  ## rewrite the README's table of verdicts from the stored results
+statements: venv  ## rewrite the README's table of statements from the stored results
 	@$(BIN)/python book/_ext/fa_tables.py
 
 clean:  ## remove what was built; environments and the stored results stay

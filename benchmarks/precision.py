@@ -1,4 +1,4 @@
-"""Fewer digits in the matrix products: how much faster, and what becomes of the claims' numbers.
+"""Fewer digits in the matrix products: how much faster, and what they do to what is learned.
 
 Precisions are float32, bfloat16 (`MLP(..., compute_dtype=torch.bfloat16)`) and TF32, which GPUs
 have: on a CPU its effect alone is measured, with the factors of every product rounded as on a GPU.
@@ -7,7 +7,7 @@ In each of them
 - speed: ten networks (on a GPU 128) of three sizes train on noise, and the matrix products of a
   step are made alone, the precisions in turns;
 - effect: the same ten seeds of 784-512-10 train on noise, then on mnist5k with and without that
-  noise, and what the main claims rest on is measured, so that every difference is one of a seed to
+  noise, and what the paper is about is measured, so that every difference is one of a seed to
   itself.
 
 The result is stored as results/speed/precision; from a processor without AVX-512, which has no
@@ -130,7 +130,7 @@ def measure_speed(
 def measure_effect(
     device: torch.device, noise_steps: int, epochs: int
 ) -> Iterator[dict[str, object]]:
-    """What the main claims rest on, for every seed."""
+    """What the paper is about, for every seed."""
     for precision in PRECISIONS:
         emulated = precision == "tf32" and device.type == "cpu"
         products = emulated_tensor_float() if emulated else tensor_float(precision == "tf32")
@@ -155,11 +155,11 @@ def effect(
     untrained = copy.deepcopy(net)
     fa.pretrain(net, steps=noise_steps, lr=LR, progress=False)
     found = {
-        ("excess cross-entropy on noise (C1)", "nats"): kl_from_uniform(net(fresh_noise)),
-        ("alignment angle of the readout (C2)", "degrees"): fa.alignment_angle(
+        ("excess cross-entropy on noise", "nats"): kl_from_uniform(net(fresh_noise)),
+        ("alignment angle of the readout", "degrees"): fa.alignment_angle(
             net.weights[-1], net.feedback[-1]
         ),
-        ("gradient angle of the first layer on images (C4)", "degrees"): fa.gradient_alignment(
+        ("gradient angle of the first layer on images", "degrees"): fa.gradient_alignment(
             net, images, labels
         )[0],
     }
@@ -178,8 +178,8 @@ def effect(
         accuracy = 100 * history["test_accuracy"]  # a row for each epoch, a column for each seed
         area[arm] = torch.from_numpy(fa.area_under_curve(accuracy.index, accuracy.to_numpy()))
         last[arm] = torch.tensor(accuracy.iloc[-1].to_list(), dtype=torch.float64)
-    found["gain in the area under the accuracy curve (C5)", "points"] = area["FAN"] - area["FA"]
-    after = f"gain in test accuracy after {epochs} epochs (C6)"
+    found["gain in the area under the accuracy curve", "points"] = area["FAN"] - area["FA"]
+    after = f"gain in test accuracy after {epochs} epochs"
     found[after, "points"] = last["FAN"] - last["FA"]
     return {name: values.cpu().double() for name, values in found.items()}
 

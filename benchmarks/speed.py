@@ -9,8 +9,7 @@ and beside them
 - lenet: a convolutional network in fa_lib's layers and in biotorch's, on images of noise;
 - the parts that no program can leave out, timed in the same turns (`benchmarks/ceilings.py`);
 - memory: what one network more takes;
-- alternatives: torch.compile (fewer digits have a benchmark of their own, `precision.py`);
-- profile: Figure 3's quick profile from end to end, once and by fa_lib alone.
+- alternatives: torch.compile (fewer digits have a benchmark of their own, `precision.py`).
 
 All methods of a size are timed in turns, and that is repeated, so that what slows the machine down
 slows all of them. A complete run is stored as results/speed/<device>, with --name X as <device>-X,
@@ -26,7 +25,6 @@ import argparse
 import os
 import shlex
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from importlib import metadata
@@ -42,7 +40,7 @@ from fa_lib import results, speed
 from fa_lib._device import resolve_device
 from fa_lib.data import dataset_info
 
-PIECES = ("noise", "epoch", "lenet", "memory", "alternatives", "profile")
+PIECES = ("noise", "epoch", "lenet", "memory", "alternatives")
 COUNTS = {"cpu": (1, 10, 100, 1000), "cuda": (1, 128, 1000)}
 MIDDLE = (784, 512, 10)
 SECONDS, QUICK_SECONDS = 0.8, 0.15  # of a run that is timed
@@ -164,23 +162,6 @@ def measure_alternatives(run: Run, seconds: float) -> None:
         run.add(rows, networks=networks, **where)
 
 
-def measure_profile(run: Run) -> None:
-    """Figure 3's quick profile, whose result goes to a folder that is thrown away."""
-    before = os.environ.get("FA_RESULTS_ROOT")
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["FA_RESULTS_ROOT"] = folder
-        try:
-            began = time.perf_counter()
-            fa.run("fig3", "quick", run.device, recompute=True, progress=False)
-            took = time.perf_counter() - began
-        finally:
-            os.environ.pop("FA_RESULTS_ROOT")
-            if before is not None:
-                os.environ["FA_RESULTS_ROOT"] = before
-    row = {"quantity": "whole experiment", "unit": "s", "value": took}
-    run.add([row], workload="profile", method="fa_lib")
-
-
 def facts_about(
     run: Run, chosen: argparse.Namespace, dataset: str, seconds: float
 ) -> dict[str, Any]:
@@ -264,8 +245,6 @@ def main() -> None:
         measure_memory(run)
     if "alternatives" in pieces:
         measure_alternatives(run, chosen.seconds)
-    if "profile" in pieces:
-        measure_profile(run)
     table, seconds = pd.DataFrame(run.rows), time.perf_counter() - began
     if not chosen.only:
         stored = results.save(table, facts_about(run, chosen, dataset, seconds))

@@ -25,7 +25,6 @@ __all__ = [
     "generalization_gap",
     "gradient_alignment",
     "gram_effective_rank",
-    "judge",
     "kl_from_uniform",
     "list_datasets",
     "list_experiments",
@@ -40,6 +39,7 @@ __all__ = [
     "run",
     "save",
     "scale",
+    "statements",
     "steps_to_accuracy",
     "translate",
     "weight_distance",
@@ -50,7 +50,7 @@ __all__ = [
 # with one, it would take every misspelt name for an object.
 if TYPE_CHECKING:
     from fa_lib import nn as nn
-    from fa_lib.claims import judge
+    from fa_lib.answers import statements
     from fa_lib.data import Dataset, Split, list_datasets, load_dataset, load_npz
     from fa_lib.experiments import list_experiments, run
     from fa_lib.history import DivergenceError, History
@@ -92,7 +92,6 @@ else:
         "generalization_gap": "metrics",
         "gradient_alignment": "metrics",
         "gram_effective_rank": "ranks",
-        "judge": "claims",
         "kl_from_uniform": "metrics",
         "list_datasets": "data",
         "list_experiments": "experiments",
@@ -107,6 +106,7 @@ else:
         "run": "experiments",
         "save": "saving",
         "scale": "transforms",
+        "statements": "answers",
         "steps_to_accuracy": "metrics",
         "translate": "transforms",
         "weight_distance": "metrics",
@@ -120,7 +120,8 @@ else:
             return value
         if name.isidentifier() and importlib.util.find_spec(f"fa_lib.{name}"):
             return importlib.import_module(f"fa_lib.{name}")
-        raise AttributeError(f"module 'fa_lib' has no attribute {name!r}")
+        instead = "; fa_lib.statements() takes its place" if name == "judge" else ""
+        raise AttributeError(f"module 'fa_lib' has no attribute {name!r}{instead}")
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})

@@ -31,7 +31,7 @@ def choice(value: str, allowed: Iterable[str], what: str) -> str:
 
 
 def _natural(name: str) -> list[str | int]:
-    """Sorts C2 before C10: words and numbers take turns."""
+    """Sorts B2 before B10: words and numbers take turns."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 

@@ -151,27 +151,51 @@ def experiments() -> None:
             typer.echo(f"  {profile:<6} {text}")
 
 
-@app.command()
-def claims(
-    claim: Annotated[str | None, typer.Option(help="Only this one, for example C2.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, with the rules.")] = False,
+@app.command(short_help="The paper's statements, and what came out of each.")
+def statements(
+    id: Annotated[
+        str | None, typer.Option("--id", help="Only this one, for example 2g-order.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As a list of JSON objects.")] = False,
 ) -> None:
-    """Judge the paper's claims by the stored paper-profile results."""
-    import dataclasses
+    """Answer the paper's statements by the stored paper-profile results.
+
+    As printed: in how many of the three bases it comes out as the paper reports. Settings: in how
+    many of the sixty drawn ones. Controls: in how many of these noise training is ahead of a zero
+    readout (Z), and of one whose hidden layers are frozen (ZF), too.
+    """
     import json
 
-    from fa_lib.claims import judge_stored, verdict_table
+    from fa_lib._checks import choice
+    from fa_lib.answers import statements as table
+    from fa_lib.paper import STATEMENTS
 
-    verdicts, missing = judge_stored([claim] if claim else None)
-    for name in missing:
-        typer.echo(f"{name} is not measured yet: fa-lib run {name} --profile paper", err=True)
+    if id is not None:
+        choice(id, STATEMENTS, "statement")
+    rows = [row for row in table().to_dict("records") if id in (None, row["id"])]
     if as_json:
-        rows = json.loads(verdict_table(verdicts).to_json(orient="records"))
-        rules = {v.claim.id: dataclasses.asdict(v.claim) for v in verdicts}
-        typer.echo(json.dumps([row | {"rule": rules[row["claim"]]} for row in rows], indent=1))
+        typer.echo(json.dumps(rows, indent=1))
         return
-    for verdict in verdicts:
-        typer.echo(str(verdict))
+    for row in rows:
+        counts = (
+            f"as printed {row['printed']}; settings {row['settings']}; "
+            f"controls {row['beyond_controls']}"
+        )
+        typer.echo(f"{row['id']:<9} {row['words']} ({counts})")
+        if id is not None:
+            typer.echo(f"{row['panel']}: {row['statement']}")
+            for base, effect in row["effect"].items():
+                typer.echo(f"  {base} {effect}")
+
+
+@app.command(
+    hidden=True,  # whatever was asked of it
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def claims() -> None:
+    """Gone: `fa-lib statements` takes its place."""
+    typer.echo("error: `fa-lib claims` is gone: see `fa-lib statements`.", err=True)
+    raise typer.Exit(1)
 
 
 app.command(short_help="Run every experiment whose result is missing or stale.")(reproduce)

@@ -125,9 +125,9 @@ def load_dataset(
     official order, which mixes the classes, and are downloaded to `data_root()` on first use;
     usps_padded is usps with the digits not centred by mass. The
     embedded ones (mnist5k: 4,000 / 1,000; digits: 1,500 / 297) are stratified and shuffled, the
-    same each time. kmnist10k is made from kmnist's official test images, or read from a file of
-    that name that holds the same. NAME.npz in `data_root()` is loaded as "NAME", see `load_npz`; an
-    official or embedded name goes before a file's.
+    same each time. kmnist10k, cifar10_lossless and cifar100_lossless are made from official files,
+    or from a file of that name if the same comes of it. NAME.npz in `data_root()` is loaded as
+    "NAME", see `load_npz`; an official or embedded name goes before a file's.
 
     Args:
         name: one of `list_datasets()`.
@@ -212,7 +212,7 @@ def _made(name: str) -> Dataset:
         arrays, origin = _read_npz(file), str(file)
     else:
         arrays, origin = _by_recipe(name), f"{recipe.official} in {root}"
-    data = _from_arrays(arrays, file, recipe.source)
+    data = _from_arrays(recipe.arrange(arrays), file, recipe.source)
     if data.fingerprint != recipe.fingerprint:
         raise RuntimeError(
             f"{name}, from {origin}, is not the data set that stored results rest on: its "

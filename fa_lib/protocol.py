@@ -1,416 +1,359 @@
-"""The paper's claims and the rules by which they are judged, written before the runs they judge.
+"""How each statement of the paper is judged, written before the runs that judge it.
 
-The table is data: a hash of the rows that concern an experiment goes into the provenance of its
-results (`rules_hash`), so that a rule changed afterwards shows. `fa_lib.claims` applies the rules.
+The table is data. Its hash goes into the provenance of every result that it judges, so that a rule
+changed afterwards shows; what must be added later is an addition beside the first answer.
 
-The claims are those of Cheon, Lee, Paik, "Pretraining with Random Noise for Fast and Robust
-Learning without Weight Transport" (NeurIPS 2024, arXiv:2405.16731). The endpoints, the smallest
-effects that count and the limits are this project's.
+Three answers to each statement, one network being one seed and one unit:
 
-D is the difference of an endpoint, seed by seed, in the direction the paper claims. In a setting a
-claim PASSes where p < .05 after Holm's correction over all claims and the mean of D is at least the
-smallest effect that counts; it FAILs where the upper end of D's 95 % interval is below that effect;
-else it stays OPEN. It *holds* with PASS in every setting, holds *in part* with PASS in some, does
-*not hold* with FAIL in all, and is *undecided* otherwise. The rows say what is added to that.
+1. As printed: in three bases (`fa_lib.settings.BASES`), by the paper's test with its n (a
+   two-sample t-test where it names none), without a correction, as the paper has none. Yes from
+   BASES_NEEDED of the three on.
+2. In how many settings: each of the sixty (`MULTIVERSE`) is coded by D, the difference of the
+   measure between two arms, seed by seed, so turned that D > 0 is what the paper reports. "yes":
+   p < LEVEL in a paired two-sided t-test and the mean of D at least `smallest`; "opposite": the
+   same reversed; "none": the 95 % interval inside +-smallest; else "unclear". S and O are the
+   shares of the applicable settings coded yes and opposite. Of a statement of several parts the
+   code is the worst of theirs, in the order opposite, none, unclear, yes.
+3. Does it take noise: in how many of the yes settings FAN is ahead of a control too, coded yes in
+   the same measure with the control in FA's place (of 2b-BP: as of 2b-speed; of what is read when
+   converged: at H, to which the controls run). The controls are FA from a zero readout (Z), and the
+   same with its hidden layers frozen (ZF).
 
-C4 to C12 rest on one experiment, "learning", C13 and C14 on "fig5", C15 and C16 on "fig6", C17 on
-"table1" and C18 on "depth". The arms are FA (feedback alignment alone), FAN (noise training first)
-and controls, among them S (FAN's weights with fresh feedback for the data) and Z (FA from a zero
-readout). What all these rows share:
+In words: "reproduced" is yes as printed and S >= MOST; "opposite" is O >= HALF and S < FEW; "not
+reproduced" is any other S < FEW; "depends" is the rest. With fewer than FEWEST applicable settings
+it is judged in the bases only, by how many of the three. A setting in which BP's test accuracy is
+below LEARNED at the horizon is kept and counted; counts are given without it too. A network whose
+loss is no longer finite is left out of its setting's pairs, and named.
 
-- Settings: "F" has a fixed data learning rate, "T" one tuned for each arm on validation images. The
-  last 10,000 of the 60,000 training images of MNIST are set aside for that and for choosing
-  checkpoints, so n = 50,000 stands for the paper's 60,000. The smaller size is the headline's.
-- Arms are paired by seed. A record at which a measure is undefined in one arm of a pair (a gradient
-  angle to a zero BP gradient, say) is left out of both; a seed left without a value is left out.
-- Epochs: the curve is 20 of them at the sizes of the settings, 20 longer units at smaller sizes.
-  Means over a curve are by the trapezoid rule. "fig6" counts steps of adaptation, to three tasks.
-- "At equal training loss": at the first record, linearly between records in the logarithm of the
-  training loss, where an arm comes down to the pair's common loss. That is, for each seed, the
-  larger of the two arms' smallest training losses over the records of the curve that have the
-  measure.
-- "At equal clean accuracy": likewise where an arm comes up to the pair's common accuracy on the
-  test images as they are: for each seed, the smaller of the two arms' largest, linearly between
-  records.
-- A claim of several parts (intersection-union): p is the largest of the parts', D the part with the
-  smallest mean; the setting FAILs as soon as one part does.
-- A studentised bootstrap interval stands beside every 95 % t-interval, which decides.
-- IN PART needs the corrected p below .05 too. Fewer than three seeds leave a setting OPEN.
-- *Specific to noise?* is a second answer that leaves the verdict alone: "yes" where FAN also beats
-  both S and Z, which take FA's place in the same D: a mean above 0 and p < .05 after Holm's
-  correction over the two. Else "no"; it is not asked where the setting FAILs, where S or Z was not
-  run, with fewer than six seeds, and of C9 and C10, which have no data phase.
+Arms: FA; FAN (noise, then FA); BP; Z; ZF; DN (data by FA, then noise). The horizon H is the
+setting's number of epochs; area is the mean of test accuracy over them by the trapezoid rule, read
+at epochs 0 to 5 and at every fifth. "Converged" is the first of the records at every fifth epoch
+whose training loss is below CONVERGED nats; a network that does not come there is read at the cap
+(25,000 steps on data in the bases, 300 epochs in the sixty, 60 in Figure 3; no less than H), and
+counted as late. Only FA, FAN and BP run on from H. In the bases H = 100 decides; 20 stands beside.
+Subsets of test images are stratified and drawn once.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
-from fa_lib import protocol2
+from fa_lib.settings import BASES, CONVERGED, MULTIVERSE
 
-__all__ = ["CHAPTERS", "CLAIMS", "Claim", "rules_date", "rules_hash"]
+__all__ = ["READINGS", "Reading", "rules_date", "rules_hash"]
+
+LEVEL = 0.05  # of significance
+MOST, HALF, FEW = 0.8, 0.5, 0.2  # shares of the applicable settings
+FEWEST = 30  # applicable settings that an answer over settings needs
+LEARNED = 0.5  # test accuracy of BP at the horizon
+BASES_NEEDED = 2  # of the three, for yes as printed
+SPREAD = 0.8  # 1e: share of the networks in which both tests must come out as printed
+CELLS = 0.8  # 1f: share of the input conditions
+APART = 45.0  # 2d: degrees between the two directions
 
 
 @dataclass(frozen=True)
-class Claim:
-    """One claim and its rule.
+class Reading:
+    """What decides one statement.
 
     Attributes:
-        id: C1 to C18.
-        experiment: whose results judge it.
-        statement: what the paper claims.
-        endpoint: D, the number computed for each seed.
+        id: of the statement (`fa_lib.paper.STATEMENTS`).
+        experiment: whose results say it as printed.
+        measure: D, in words.
+        smallest: mean of D that counts, in `unit`.
         unit: of D.
-        smallest_effect: of D's mean, that counts (m in the protocol).
-        settings: in which the claim is judged.
-        rule: what the verdict needs besides, in words.
-        limits: the numbers in `rule`.
+        applies: where D is asked, in words; "" everywhere.
+        settings: whether the sixty settings judge it too.
+        controls: arms that take FA's place, to see whether it takes noise.
+        beside: what is shown and never decides.
     """
 
     id: str
     experiment: str
-    statement: str
-    endpoint: str
+    measure: str
+    smallest: float
     unit: str
-    smallest_effect: float
-    settings: tuple[str, ...]
-    rule: str
-    limits: Mapping[str, float] = field(default_factory=dict)
+    applies: str = ""
+    settings: bool = True
+    controls: tuple[str, ...] = ()
+    beside: str = ""
 
 
-WIDTHS = ("width 512", "width 100", "width 1000")
-SIZES = ("F, n = 5,000", "T, n = 5,000", "F, n = 50,000", "T, n = 50,000")
+_PERCENT = "% of the untrained network's"
 
-ADAPTATION = ("F, n = 5,000", "T, n = 5,000")
-
-CLAIMS: dict[str, Claim] = {
-    claim.id: claim
-    for claim in (
-        Claim(
-            id="C1",
-            experiment="fig1",
-            statement="In noise training the cross-entropy falls to the chance level, ln C.",
-            endpoint="Fall of the excess cross-entropy, KL(uniform || p) on fresh inputs, from the "
-            "first to the last noise step.",
-            unit="nats",
-            smallest_effect=0.0,
-            settings=WIDTHS,
-            rule="Holds: the 95 % interval of the excess at the end lies below `floor` nats, and "
-            "its mean is at most `share` of the excess at the start. In part: it falls by `fall` "
-            "or more, to a level above the floor.",
-            limits={"floor": 0.05, "share": 0.10, "fall": 0.80},
+READINGS: dict[str, Reading] = {
+    reading.id: reading
+    for reading in (
+        Reading(
+            "1d",
+            "fig1",
+            "mean loss of the first 100 noise steps less that of the last 100",
+            0.01,
+            "nats",
+            beside="excess of the loss over ln C",
         ),
-        Claim(
-            id="C2",
-            experiment="fig1",
-            statement="The angle between the last layer's forward and feedback weights falls well "
-            "below 90 degrees, far outside what random matrices of that size show.",
-            endpoint="90 degrees minus the centred alignment angle at the last noise step.",
-            unit="degrees",
-            smallest_effect=10.0,
-            settings=WIDTHS,
-            rule="Besides, every seed's angle lies below the `tail` quantile of the same weights' "
-            "angles to fresh feedback, and below every angle after BP noise training.",
-            limits={"tail": 0.001},
+        Reading(
+            "1e",
+            "fig1",
+            "angle of a hidden neuron's forward and feedback weights in the last layer, mean over "
+            "neurons, before less after noise training; as printed, yes where the untrained "
+            "network's neurons are not significantly off 90 degrees and the trained ones are "
+            "below them with P<.001, in SPREAD of the networks",
+            2.0,
+            "degrees",
+            beside="the flattened and the centred angle",
         ),
-        Claim(
-            id="C3",
-            experiment="fig1",
-            statement="That happens over a range of input conditions: mean, spread and shape of "
-            "the noise distribution.",
-            endpoint="90 degrees minus the centred alignment angle at the last noise step, in each "
-            "cell of the grid mean x std x distribution.",
-            unit="degrees",
-            smallest_effect=10.0,
-            settings=("grid", "equal_norm"),
-            rule="A cell counts where the mean of D is at least the smallest effect and p < .05 "
-            "after Holm's correction over the cells. Holds in a setting: `most` of the cells "
-            "count; in part: at least `some`; else it does not hold.",
-            limits={"most": 0.80, "some": 0.20},
+        Reading(
+            "1f",
+            "fig1",
+            "angle of the last layer's forward and feedback weights, flattened, before less after "
+            "noise training, over the grid of input conditions: yes where CELLS of them are",
+            2.0,
+            "degrees",
+            settings=False,
         ),
-        Claim(
-            id="C4",
-            experiment="learning",
-            statement="After noise training, alignment stays ahead during the data training that "
-            "follows, compared with data training alone.",
-            endpoint="Centred alignment angle of FA minus that of FAN, averaged over the logarithm "
-            "of the data step from epoch 1 to epoch 20.",
-            unit="degrees",
-            smallest_effect=5.0,
-            settings=SIZES,
-            rule="Besides, the mean difference at the end of epoch 20 is above `end` degrees; "
-            "the setting FAILs too where that difference's interval lies below.",
-            limits={"end": 0.0},
+        Reading(
+            "2b-speed",
+            "fig2",
+            "area under test accuracy to H, FAN less FA",
+            1.0,
+            "points",
+            controls=("Z", "ZF"),
+            beside="converged; without settings in which BP does not learn",
         ),
-        Claim(
-            id="C5",
-            experiment="learning",
-            statement="On MNIST, FA with noise training learns faster than FA without.",
-            endpoint="Area under the test-accuracy curve over 20 epochs (its mean height), FAN "
-            "minus FA.",
-            unit="points",
-            smallest_effect=1.0,
-            settings=SIZES,
-            rule="Nothing besides.",
+        Reading(
+            "2b-BP",
+            "fig2",
+            "area under test accuracy to H, FAN less the mean of FA and BP: above zero, FAN "
+            "closes more than half the gap",
+            0.0,
+            "points",
+            applies="where the area of BP is a point or more above that of FA and BP learns",
+            controls=("Z", "ZF"),
+            beside="whether FAN lies within 1 point of BP",
         ),
-        Claim(
-            id="C6",
-            experiment="learning",
-            statement="FA with noise training ends at a higher test accuracy than FA without.",
-            endpoint="Test accuracy at the best validation checkpoint, FAN minus FA. The "
-            "checkpoint is the first record with the largest validation accuracy, up to the record "
-            "at which that has not risen for `patience` epochs; a network recorded for longer is "
-            "cut there.",
-            unit="points",
-            smallest_effect=0.3,
-            settings=SIZES,
-            rule="Nothing besides.",
-            limits={"patience": 10},
+        Reading(
+            "2b-end",
+            "fig2",
+            "test accuracy when converged, FAN less FA",
+            0.5,
+            "points",
+            controls=("Z", "ZF"),
+            beside="at H; at equal training loss",
         ),
-        Claim(
-            id="C7",
-            experiment="learning",
-            statement="With noise training, updates point closer to the BP gradient.",
-            endpoint="Angle between the FA and the BP gradient of W1 on a fixed validation batch, "
-            "FA minus FAN, averaged over epochs 0 to `epochs`.",
-            unit="degrees",
-            smallest_effect=5.0,
-            settings=SIZES,
-            rule="Nothing besides. The updates of W2 are the same by construction.",
-            limits={"epochs": 5},
+        Reading(
+            "2c",
+            "fig2",
+            "mean angle of the neurons' forward and feedback weights in the last layer at H, FA "
+            "less FAN",
+            2.0,
+            "degrees",
+            controls=("Z",),
         ),
-        Claim(
-            id="C8",
-            experiment="learning",
-            statement="Noise training then data brings the weights closer to the feedback than "
-            "data alone: a shorter, more direct path in data training.",
-            endpoint="Relative improvement of FAN over FA, the smallest of three, in the space of "
-            "the centred readout: cosine of the data-phase displacement with the centred feedback "
-            "after epoch 20 (rise over the size of FA's); path length over net displacement after "
-            "epoch 20 (fall over FA's); path length until the common training loss (fall over "
-            "FA's).",
-            unit="%",
-            smallest_effect=10.0,
-            settings=SIZES,
-            rule="All three parts better by the smallest effect.",
+        Reading(
+            "2d",
+            "fig2",
+            "displacements of the last layer's weights from the start, by noise alone and by data "
+            "alone to H; three parts: their angle less APART (smallest 2 degrees), and the cosine "
+            "of each with the feedback weights (above zero)",
+            2.0,
+            "degrees",
+            beside="the plane of the principal components of both phases",
         ),
-        Claim(
-            id="C9",
-            experiment="learning",
-            statement="After noise training each readout probability is near chance, 1/C.",
-            endpoint="Relative fall of the mean KL(uniform || p) from the first to the last noise "
-            "step, the smaller of that on fresh noise and that on images.",
-            unit="%",
-            smallest_effect=80.0,
-            settings=WIDTHS,
-            rule="Both parts fall by the smallest effect.",
+        Reading(
+            "2e",
+            "fig2",
+            "Frobenius distance of the last layer's forward and feedback weights; three parts: "
+            "untrained less FA at H, FA at H less FAN at H, untrained less FAN at H",
+            2.0,
+            _PERCENT,
+            beside="cosine distance, norm, and the distance of a zero readout",
         ),
-        Claim(
-            id="C10",
-            experiment="learning",
-            statement="The effective dimensionality of the weights falls during noise training.",
-            endpoint="Relative fall of the participation ratio of W1's squared singular values "
-            "from the first to the last noise step.",
-            unit="%",
-            smallest_effect=5.0,
-            settings=WIDTHS,
-            rule="Besides, the participation ratio of the hidden activity on images falls (mean "
-            "above `activity` %, p the larger of the two). W1 alone: in part.",
-            limits={"activity": 0.0},
+        Reading(
+            "2g-stuck",
+            "fig2",
+            "Frobenius distance, DN less FA at H, by two one-sided tests: yes where its 90 % "
+            "interval lies inside +-smallest, opposite where its 95 % interval lies outside, else "
+            "unclear",
+            2.0,
+            _PERCENT,
+            beside="angle, norm and accuracy on the way",
         ),
-        Claim(
-            id="C11",
-            experiment="learning",
-            statement="After data training, networks with noise training hold solutions of lower "
-            "rank.",
-            endpoint="At equal training loss: the smallest k such that W1 cut to rank k keeps "
-            "accuracy within a point; fall from FA to FAN over FA's.",
-            unit="%",
-            smallest_effect=10.0,
-            settings=SIZES,
-            rule="Besides, the participation ratio of the hidden activity is smaller at equal "
-            "training loss (mean relative fall above `activity` %, p the larger of the two). One "
-            "of the two alone, with its own p: in part. The setting FAILs where both do.",
-            limits={"activity": 0.0},
+        Reading(
+            "2g-order",
+            "fig2",
+            "Frobenius distance, DN less FAN at H",
+            2.0,
+            _PERCENT,
+            beside="the paper's tests: noise against noise and then data, noise against DN",
         ),
-        Claim(
-            id="C12",
-            experiment="learning",
-            statement="The generalisation gap (test minus training loss) is smaller after noise "
-            "training, most of all for small training sets.",
-            endpoint="Test loss at equal training loss, fall from FA to FAN over FA's, averaged "
-            "over the sizes of the training set (100, 300, 1,000, 5,000, 50,000), for the seeds "
-            "that every size has.",
-            unit="%",
-            smallest_effect=2.0,
-            settings=("F", "T"),
-            rule="Besides, the slope of D over the logarithm of the size is negative, its 95 % "
-            "interval below `slope`; without that: in part. The gap at equal epochs, as worded, "
-            "and the test loss at the best validation checkpoint stand beside the verdict.",
-            limits={"slope": 0.0},
+        Reading(
+            "3",
+            "fig3",
+            "test accuracy when converged, FAN less FA: in every cell of depth and data set, over "
+            "the settings on MNIST at depth 2",
+            0.5,
+            "points",
+            applies="where BP is above FA, and BP learns",
+            controls=("Z", "ZF"),
+            beside="share of the gap to BP closed; at the best validation epoch",
         ),
-        Claim(
-            id="C13",
-            experiment="fig5",
-            statement="Trained on MNIST with noise training before, networks are more accurate on "
-            "translated, scaled and rotated MNIST.",
-            endpoint="Area under accuracy over the amount of a transformation (its mean height), "
-            "FAN minus FA, the smallest of three, after epoch 20: images shifted by 0 to 8 pixels "
-            "to one of four sides, scaled by 0.5 to 1.5, rotated by 0 to 60 degrees either way.",
-            unit="points",
-            smallest_effect=1.0,
-            settings=SIZES,
-            rule="Holds: all three by the smallest effect, after epoch 20 and at equal clean "
-            "accuracy, six parts. In part: all three after epoch 20 alone. The setting FAILs as "
-            "soon as one of the three after epoch 20 does.",
+        Reading(
+            "4b",
+            "fig4",
+            "rms distance of the probabilities from 1/C on fresh noise, half of that before less "
+            "that after noise training, depth 3",
+            0.0,
+            "probability",
+            beside="the paper's Wilcoxon test of 100 noise inputs x 10 classes in each network, "
+            "and its other readings",
         ),
-        Claim(
-            id="C14",
-            experiment="fig5",
-            statement="Trained on MNIST with noise training before, networks are more accurate on "
-            "USPS.",
-            endpoint="Accuracy on the USPS test images, framed as MNIST's are, after epoch 20, FAN "
-            "minus FA.",
-            unit="points",
-            smallest_effect=1.0,
-            settings=SIZES,
-            rule="Holds: by the smallest effect after epoch 20 and at equal clean accuracy, two "
-            "parts. In part: after epoch 20 alone. USPS padded instead of centred by mass stands "
-            "beside the verdict.",
+        Reading(
+            "4c",
+            "fig4",
+            "share of the C - 1 largest in the sum of the first layer's singular values, after "
+            "less before noise training, depth 3",
+            1.0,
+            _PERCENT,
+            beside="every layer",
         ),
-        Claim(
-            id="C15",
-            experiment="fig6",
-            statement="The meta-loss, summed over MNIST, Fashion-MNIST and Kuzushiji-MNIST, falls "
-            "during noise training.",
-            endpoint="Sum over the tasks of the test loss after 100 steps of adaptation with a "
-            "fresh Adam, fall from FA to FAN over FA's.",
-            unit="%",
-            smallest_effect=5.0,
-            settings=ADAPTATION,
-            rule="Nothing besides. The meta-loss after 10, 30 and 300 steps, the accuracy, and "
-            "Page's trend test over states of noise training stand beside the verdict. In T an "
-            "arm's rate is the one with the smallest meta-loss on validation images, by other "
-            "seeds; FA's readout factor likewise.",
+        Reading(
+            "4d",
+            "fig4",
+            "effective rank of the first layer's weights, before less after noise training, depth "
+            "3",
+            1.0,
+            _PERCENT,
+            beside="every layer; the participation ratio",
         ),
-        Claim(
-            id="C16",
-            experiment="fig6",
-            statement="Each task is learned faster from the noise-trained weights; the weights' "
-            "trajectories in adaptation are shorter.",
-            endpoint="On each task, with Adam and with SGD: steps until the common training loss, "
-            "and length of the path of all weights until there, every 10 steps; fall from FA to "
-            "FAN over FA's, the smallest of twelve.",
-            unit="%",
-            smallest_effect=10.0,
-            settings=ADAPTATION,
-            rule="All twelve parts better by the smallest effect.",
+        Reading(
+            "4e",
+            "fig4",
+            "mean over epochs 0 to H, by the trapezoid rule, of test less training loss, FA less "
+            "FAN, depth 3, 1,600 images",
+            0.01,
+            "nats",
+            controls=("Z",),
+            beside="the gap of accuracy; at equal training loss",
         ),
-        Claim(
-            id="C17",
-            experiment="table1",
-            statement="On MNIST, Fashion-MNIST, CIFAR-10, CIFAR-100 and STL-10, two-layer networks "
-            "end at a higher test accuracy with noise training than without, and come near BP.",
-            endpoint="Test accuracy at the best validation checkpoint, FAN minus FA, on each data "
-            "set; the smallest over the measured sets. The checkpoint is that of C6, within 20 "
-            "epochs, or 5,000 steps where that is more. All training images are used, the last "
-            "sixth of them for choices alone.",
-            unit="points",
-            smallest_effect=0.3,
-            settings=("F", "T"),
-            rule="A data set counts where the mean of D on it is at least the smallest effect and "
-            "p < .05 after Holm's correction over the measured sets. Holds in a setting: all "
-            "measured sets count, p being the largest of theirs; in part: some do, p being the "
-            "smallest of those. The setting FAILs where every set's interval lies below the "
-            "smallest effect. Whether it is specific to noise is asked on the sets that count, or "
-            "on all of them where none does. Near BP is a second answer beside the verdict: the "
-            "share of the gap between FA and BP that FAN closes. A copy of a data set that was "
-            "compressed with loss counts as a data set of its own name.",
+        Reading(
+            "4f",
+            "fig4",
+            "the same at every size of 100, 400, 1,600 and 5,000 images",
+            0.01,
+            "nats",
+            settings=False,
+            controls=("Z",),
         ),
-        Claim(
-            id="C18",
-            experiment="depth",
-            statement="The same holds for deeper networks.",
-            endpoint="Test accuracy at the best validation checkpoint, FAN minus FA, of networks "
-            "with 2 to 5 layers of weights on 5,000 MNIST images. The checkpoint is that of C6, "
-            "within 30 epochs.",
-            unit="points",
-            smallest_effect=0.3,
-            settings=tuple(f"{setting}, {n} layers" for setting in "FT" for n in (2, 3, 4, 5)),
-            rule="Nothing besides. Setting T's learning rates are chosen at every depth. Beside "
-            "the verdict: the share of the gap to BP closed, and the alignment angle of every "
-            "layer at the checkpoint.",
+        Reading(
+            "4g",
+            "fig4",
+            "effective rank of the Gram matrix of cosines between the last hidden layer's neurons "
+            "over 1,000 fixed test images, without dead neurons, at H, FA less FAN, depth 3, "
+            "1,600 images",
+            5.0,
+            "% of FA's",
+            controls=("Z",),
+            beside="the first layer, over images, and before data",
+        ),
+        Reading(
+            "4h",
+            "fig4",
+            "the same at every depth from 2 to 5",
+            5.0,
+            "% of FA's",
+            settings=False,
+            controls=("Z",),
+        ),
+        Reading(
+            "5b",
+            "fig5",
+            "mean accuracy over three families of 2,000 transformed test images at H, FAN less "
+            "FA: shifts of 3 pixels to four sides; scales .7, .85, 1.15 and 1.3; rotations of "
+            "+-15, 30 and 45 degrees",
+            0.5,
+            "points",
+            controls=("Z", "ZF"),
+            beside="at equal accuracy on the images as they are; earlier in training",
+        ),
+        Reading(
+            "5c",
+            "fig5",
+            "accuracy on USPS, framed as MNIST, at H, FAN less FA",
+            0.5,
+            "points",
+            controls=("Z", "ZF"),
+            beside="as for 5b",
+        ),
+        Reading(
+            "6a",
+            "fig6",
+            "meta-loss, the sum over the three tasks of the test loss after 100 steps on data, "
+            "before less after noise training",
+            2.0,
+            _PERCENT,
+            controls=("Z",),
+            beside="losses summed in adaptation; 10, 30 and 300 steps",
+        ),
+        Reading(
+            "6b",
+            "fig6",
+            "cosine of the last layer's displacement by noise alone with its feedback weights; "
+            "two parts: depths 2 and 3",
+            0.0,
+            "cosine",
+            beside="the plane of principal components",
+        ),
+        Reading(
+            "6c",
+            "fig6",
+            "area under test accuracy to H, FAN less FA; three parts: the tasks",
+            1.0,
+            "points",
+            controls=("Z", "ZF"),
+            beside="steps to a common loss",
         ),
     )
 }
 
-# The chapter in book/ that puts a claim to the test. Not part of the rules, nor of their hash.
-CHAPTERS: dict[str, str] = {
-    **dict.fromkeys(("C1", "C2", "C3"), "fig1_noise_alignment"),
-    "C4": "fig2_alignment_in_learning",
-    **dict.fromkeys(("C5", "C6", "C7", "C8"), "fig3_fast_learning"),
-    **dict.fromkeys(("C9", "C10", "C11", "C12"), "fig4_simpler_solutions"),
-    **dict.fromkeys(("C13", "C14"), "fig5_robustness"),
-    **dict.fromkeys(("C15", "C16"), "fig6_fast_adaptation"),
-    "C17": "table1_datasets",
-    "C18": "depth_deeper_networks",
-}
+# Whose results are judged by these rules.
+EXPERIMENTS = ("fig1", "fig2", "fig3", "fig4", "fig6", "multiverse")
 
-# Numbers that the rules share.
-FAMILY = 18  # claims of the paper, over which Holm's correction runs
-LEVEL = 0.05  # of significance, after Holm's correction
-CONTROLS = ("S", "Z")  # that decide whether an effect is specific to noise training
-FEWEST = 3  # seeds that a verdict other than OPEN needs
-FEWEST_ASKED = 6  # seeds from which on two controls can both have p < LEVEL after Holm's correction
-CLOSE = 0.5  # share of the gap to BP: "close" where the interval of the share closed stays above
-
-# Since when the rules of an experiment are what they are: their hash, and the date of the commit
-# that wrote them. A changed rule needs a new line here, and makes results stale that were measured
-# before it.
-WRITTEN: dict[str, tuple[str, str]] = {
-    "fig1": ("10444f8ec1d6", "2026-11-21T18:34:52+00:00"),
-    "learning": ("8d014bf316fc", "2026-11-21T21:30:58+00:00"),
-    "table1": ("bf62c90578a5", "2026-11-24T15:33:43+00:00"),
-    "depth": ("9ade8c54bac3", "2026-11-24T15:33:43+00:00"),
-    "fig5": ("ab9ce1d4d5ca", "2026-11-24T15:35:22+00:00"),
-    "fig6": ("632052428e75", "2026-11-24T15:35:22+00:00"),
-}
+# The hash of all this, and the date of the commit that wrote it.
+WRITTEN = ("3ce85cb0db19", "2026-11-30T22:38:17+00:00")
 
 
-def rules_hash(experiment: str) -> str | None:
-    """Short hash of the rules that judge this experiment; None where no claim rests on it.
+def rules_hash(experiment: str) -> str:
+    """Short hash of the rules that judge an experiment; "" where no statement rests on it.
 
-    Of the claims' rows and of the numbers that all rules share; of an experiment that judges the
-    paper's statements, the hash of `fa_lib.protocol2`.
+    Of the readings, the numbers they share, the bases and the drawn settings, whatever the
+    experiment.
     """
-    if experiment in protocol2.EXPERIMENTS:
-        return protocol2.rules_hash()
-    rows = [asdict(claim) for claim in CLAIMS.values() if claim.experiment == experiment]
-    if not rows:
-        return None
-    shared = [FAMILY, LEVEL, CONTROLS, FEWEST, FEWEST_ASKED, CLOSE]
-    text = json.dumps([rows, shared], sort_keys=True)
+    if experiment not in EXPERIMENTS:
+        return ""
+    shared = [
+        LEVEL, MOST, HALF, FEW, FEWEST, LEARNED, CONVERGED, BASES_NEEDED, SPREAD, CELLS, APART,
+    ]  # fmt: skip
+    rows = [[asdict(row) for row in rows] for rows in (READINGS.values(), BASES, MULTIVERSE)]
+    text = json.dumps([rows, shared, __doc__], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def rules_date(experiment: str) -> str | None:
-    """When the rules that judge this experiment were written; None where there are none.
+def rules_date(experiment: str) -> str:
+    """When the rules that judge an experiment were written; "" where no statement rests on it.
 
     Raises:
         ValueError: rules that are not the ones in WRITTEN.
     """
-    if experiment in protocol2.EXPERIMENTS:
-        return protocol2.rules_date()
+    written, date = WRITTEN
     present = rules_hash(experiment)
-    if present is None:
-        return None
-    written, date = WRITTEN[experiment]
+    if not present:
+        return ""
     if written != present:
         raise ValueError(
-            f"The rules of {experiment} have changed: their hash is {present}, and WRITTEN in "
+            f"The rules have changed: their hash is {present}, and WRITTEN in "
             f"fa_lib/protocol.py dates {written}."
         )
     return date

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,46 +23,20 @@ class Outstanding:
 
     Attributes:
         name: of the experiment.
-        overrides: settings in which it differs from the profile.
         pieces, done: how many pieces it has, and how many of them a stopped run has finished.
         network_steps: of the pieces that are left.
         to_fetch: data sets that would have to be downloaded first.
     """
 
     name: str
-    overrides: Mapping[str, Any]
     pieces: int
     done: int
     network_steps: float
     to_fetch: tuple[str, ...]
 
-    @property
-    def title(self) -> str:
-        """The name, and the data sets where they are not the profile's."""
-        return " ".join([self.name, *self.overrides.get("datasets", ())])
-
-
-def _wanted(profile: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every experiment, then Table 1's data sets that are run by themselves, as overrides."""
-    from fa_lib.experiments._registry import REGISTRY
-
-    for name in REGISTRY:
-        yield name, {}
-    if "table1" in REGISTRY and profile == "paper":
-        from fa_lib.data import list_datasets
-        from fa_lib.experiments import table1
-
-        known = list_datasets()
-        for dataset in table1.further(table1.PROFILES[profile].datasets):
-            if dataset in known:
-                yield "table1", {"datasets": [dataset]}
-
 
 def outstanding(profile: str) -> list[Outstanding]:
     """What the whole paper has no usable result of in a profile, in the order of the registry.
-
-    With the paper profile, Table 1's data sets that are run by themselves come last: those that
-    are at hand or can be downloaded.
 
     Raises:
         ValueError: an unknown profile.
@@ -72,18 +45,17 @@ def outstanding(profile: str) -> list[Outstanding]:
     from fa_lib._checks import choice
     from fa_lib.data import dataset_info, list_datasets
     from fa_lib.experiments import get_experiment, stored_result
-    from fa_lib.experiments._config import configure
     from fa_lib.experiments._identity import identity_now
+    from fa_lib.experiments._registry import REGISTRY
     from fa_lib.experiments._runner import finished, partial_folder
 
     found = []
-    for name, overrides in _wanted(profile):
+    for name in REGISTRY:
         experiment = get_experiment(name)
-        choice(profile, experiment.PROFILES, "profile")
-        config = configure(experiment, name, profile, None, overrides)
+        config = experiment.PROFILES[choice(profile, experiment.PROFILES, "profile")]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", results.StoreWarning)  # `run` will give them
-            if stored_result(name, profile, **overrides) is not None:
+            if stored_result(name, profile) is not None:
                 continue
             pieces, sets = list(experiment.pieces(config)), experiment.data_sets(config)
             known = set(list_datasets())
@@ -94,7 +66,7 @@ def outstanding(profile: str) -> list[Outstanding]:
         left = [piece for piece in pieces if piece.name not in done_before]
         steps = sum(piece.cost for piece in left)
         done = len(pieces) - len(left)
-        found.append(Outstanding(name, overrides, len(pieces), done, steps, tuple(absent)))
+        found.append(Outstanding(name, len(pieces), done, steps, tuple(absent)))
     return found
 
 
@@ -138,12 +110,12 @@ def reproduce(
     if not todo:
         typer.echo(f"Every experiment's {profile} result is stored and fit for use.")
         return
-    width = max(len(task.title) for task in todo)
+    width = max(len(task.name) for task in todo)
     pace = seconds_per_network_step(resolve_device(device))
     for task in todo:
         resumed = f", {task.done} of {task.pieces} pieces done" if task.done else ""
         typer.echo(
-            f"{task.title:<{width}} {task.network_steps:>14,.0f} network-steps, about "
+            f"{task.name:<{width}} {task.network_steps:>14,.0f} network-steps, about "
             f"{_duration(pace * task.network_steps)}{resumed}"
         )
         if task.to_fetch:
@@ -158,16 +130,16 @@ def reproduce(
     failed = []
     for task in todo:
         try:
-            result = run(task.name, profile, device, **task.overrides)
+            result = run(task.name, profile, device)
         except (ValueError, RuntimeError, OSError) as error:
-            failed.append(task.title)
-            typer.echo(f"{task.title}: {error}", err=True)
+            failed.append(task.name)
+            typer.echo(f"{task.name}: {error}", err=True)
         except KeyboardInterrupt:
             typer.echo("Stopped. The same command goes on after the last finished piece.", err=True)
             raise typer.Exit(130) from None
         else:
             took = _duration(result.provenance["seconds"])
-            typer.echo(f"{task.title}: {took}, stored in {result.path}")
+            typer.echo(f"{task.name}: {took}, stored in {result.path}")
     if failed:
         typer.echo(f"Not done: {', '.join(failed)}.", err=True)
         raise typer.Exit(1)

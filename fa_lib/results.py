@@ -71,8 +71,8 @@ class Result:
     """What `run` returns: a tidy table with a seed column, where it came from, and its file.
 
     `provenance` holds: experiment, name, profile, config, config_hash, code, torch, python, device,
-    data_fingerprints, seeds, seconds, date, command, rules (a hash of the rules by which its claims
-    are judged; None where no claim rests on it), rows and table_sha256. For comparison with the
+    data_fingerprints, seeds, seconds, date, command, rules (a hash of the rules by which it is
+    judged; "" where no statement rests on it), rows and table_sha256. For comparison with the
     code at hand: pieces (a hash of each, by its name), constants (of the experiment's modules),
     modules (a hash of each that the numbers rest on) and probe (the numbers of a trial run).
     """

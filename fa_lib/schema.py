@@ -38,12 +38,8 @@ ARMS = {
     "FAN": Look("FA with noise", "#00785A", "-", "s"),
     "BP": Look("BP", "#2C3E9B", "-", "^"),
     "Z": Look("Z: zero readout", "#AA79E7", (0, (5, 1.5)), "v"),
-    "S": Look("S: swapped feedback", "#D66AAA", (0, (2, 1)), "D"),
-    "M": Look("M: matched readout", "#C28655", (0, (1, 1)), "P"),
-    "BPN": Look("BPN: BP with noise", "#6FA8DC", (0, (6, 1.5, 1, 1.5)), "X"),
-    "BPN-FA": Look("BPN-FA", "#49C2CE", (0, (3, 1.5, 1, 1.5)), "<"),
-    "U": Look("U: uniform target", "#86AA86", (0, (8, 2)), ">"),
-    "P": Look("P: permuted labels", "#CEB655", (0, (4, 1, 1, 1, 1, 1)), "h"),
+    "ZF": Look("ZF: its readout alone", "#6FA8DC", (0, (6, 1.5, 1, 1.5)), "X"),
+    "DN": Look("data, then noise", "#C28655", (0, (1, 1)), "P"),
 }
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from fa_lib import results
-from fa_lib.claims import mean_interval
+from fa_lib.judges import mean_interval
 from fa_lib.results import Result
 
 __all__ = [
@@ -238,7 +238,7 @@ def gain_of_precision(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def effect_of_precision(table: pd.DataFrame) -> pd.DataFrame:
-    """What becomes of the claims' numbers, each seed against itself in float32.
+    """What fewer digits do to what is learned, each seed against itself in float32.
 
     Arguments:
         table: of `stored("precision")`.
@@ -248,6 +248,8 @@ def effect_of_precision(table: pd.DataFrame) -> pd.DataFrame:
         difference (mean) with its 95 % interval, low and high.
     """
     rows = table[table["seed"].notna()]
+    # Stored names may end in the number of a claim that is judged no more, such as "(C1)".
+    rows = rows.assign(quantity=rows["quantity"].str.replace(r" \(C\d+\)$", "", regex=True))
     found = []
     for (quantity, unit), part in rows.groupby(["quantity", "unit"], sort=False):
         wide = part.pivot(index="seed", columns="precision", values="value")  # noqa: PD010 - it refuses doubles

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from batches import write_notebook
+from tiny_experiment import register
 
 from fa_lib import results
 from fa_lib.batch import collecting, grid, page, records, report
@@ -130,12 +131,13 @@ def test_tables_that_do_not_belong_together_are_not_collected(
 def test_a_stored_result_that_a_job_shows_is_kept_with_it(
     results_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run("sweep", "smoke", "cpu", lrs=(1e-3,), noise_steps=(0,))
+    register(monkeypatch, tmp_path)
+    run("tiny", "smoke", "cpu")
     monkeypatch.setattr(results, "_shipped_root", lambda: results_root)
     monkeypatch.setenv("FA_RESULTS_ROOT", str(tmp_path / "job/results"))
     monkeypatch.setenv("FA_RESULTS_KEEP", "1")
-    shown = run("sweep", "smoke", "cpu", lrs=(1e-3,), noise_steps=(0,))
-    (kept,) = (tmp_path / "job/results/sweep").glob("*.parquet")
+    shown = run("tiny", "smoke", "cpu")
+    (kept,) = (tmp_path / "job/results/tiny").glob("*.parquet")
     again = results.read(kept.parent, kept.stem)
     pd.testing.assert_frame_equal(again.table, shown.table)
     assert again.provenance == shown.provenance

@@ -8,6 +8,7 @@ import functools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urldefrag
 
@@ -182,16 +183,8 @@ def test_figures_and_tables_are_numbered_through_the_book():
         for kind, number in re.findall(r'class="caption-number">(Fig\.|Table) (\d+) <', text):
             found[kind].append(int(number))
     for numbers in found.values():
-        assert len(numbers) > len(PAGES)
+        assert numbers
         assert sorted(numbers) == list(range(1, len(numbers) + 1))
-
-
-@pytest.mark.parametrize(("width", "shape"), [(WIDE, "wide"), (NARROW, "narrow")])
-def test_the_answer_fits_the_screen(site: str, browser: Any, width: int, shape: str):
-    with visit(browser, site, "book/index.html", width=width) as opened:
-        drawn = opened.page.locator("figure.answer img")
-        seen = [image.get_attribute("class") for image in drawn.all() if image.is_visible()]
-        assert seen == [f"answer-{shape}"]
 
 
 def test_search_finds_the_alignment_angle(site: str, browser: Any):
@@ -199,7 +192,7 @@ def test_search_finds_the_alignment_angle(site: str, browser: Any):
         results = opened.page.locator("#search-results li a")
         results.first.wait_for()
         found = results.evaluate_all("links => links.map(link => link.href)")
-        assert any("fig1_noise_alignment.html" in link for link in found)
+        assert any("fig1_noise_aligns.html" in link for link in found)
         assert any("glossary.html" in link for link in found)
         assert opened.faults == []
 
@@ -214,8 +207,8 @@ def test_a_dark_page_is_printed_light_and_stays_dark(site: str, browser: Any):
 
 
 def test_the_download_button_saves_the_notebook(site: str, browser: Any):
-    name = "fig3_fast_learning.ipynb"
-    with visit(browser, site, "book/fig3_fast_learning.html") as opened:
+    name = "fig3_depths_and_data_sets.ipynb"
+    with visit(browser, site, f"book/{Path(name).stem}.html") as opened:
         opened.page.locator(".dropdown-download-buttons button").first.click()
         with opened.page.expect_download() as download:
             opened.page.locator(".btn-download-source-button").click()

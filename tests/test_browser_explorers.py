@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 from built_book import launched, served, visit, why_not
 
-from fa_lib.experiments import stored_result
-from fa_lib.interactive import Explorer, explore_learning, explore_sweep, explore_toy
+from fa_lib.interactive import Explorer, explore_toy
 
 REASON = why_not()
 pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 
-CHAPTERS = ("primer", "fig1_noise_alignment", "fig3_fast_learning", "batch")
+CHAPTERS = ("primer", "fig1_noise_aligns")
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +83,7 @@ def test_the_toys_arrows_turn(open_explorer: Any):
 
 
 def test_playing_steps_by_itself_and_pauses(open_explorer: Any):
-    page, root = open_explorer("fig1_noise_alignment")
+    page, root = open_explorer("fig1_noise_aligns")
     begin = said(root)
     root.get_by_role("button", name="Play").click()
     follow = "before => document.querySelector('.explorer-said').textContent !== before"
@@ -98,7 +97,7 @@ def test_playing_steps_by_itself_and_pauses(open_explorer: Any):
 
 @pytest.mark.parametrize("width", [1400, 360])
 def test_a_pointer_on_a_curve_sets_the_step(open_explorer: Any, width: int):
-    page, root = open_explorer("fig1_noise_alignment", width=width)
+    page, root = open_explorer("fig1_noise_aligns", width=width)
     curve = root.locator("svg").nth(1)
     curve.scroll_into_view_if_needed()
     box = curve.bounding_box()
@@ -113,32 +112,6 @@ def test_a_pointer_on_a_curve_sets_the_step(open_explorer: Any, width: int):
     page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + box["height"] / 2, steps=5)
     page.mouse.up()
     assert steps[0] < int(shown.inner_text().replace(",", "")) < steps[1]
-
-
-@pytest.mark.parametrize(
-    ("chapter", "experiment", "explore", "width"),
-    [
-        ("batch", "sweep", explore_sweep, "128"),
-        ("fig3_fast_learning", "learning", explore_learning, "512"),
-    ],
-)
-def test_a_cell_of_a_map_is_picked_with_pointer_and_keys(
-    open_explorer: Any, chapter: str, experiment: str, explore: Any, width: str
-):
-    stored = stored_result(experiment, "paper")
-    explorer = explore(stored.table)
-    page, root = open_explorer(chapter)
-    assert said(root) == told(explorer)
-    cells = root.locator("svg").first.locator("rect[fill^='rgb']")
-    widths, rates, noise = (control.texts for control in explorer.controls)
-    assert cells.count() == len(rates) * len(noise)
-    cells.nth(0 * len(noise) + 1).click(force=True)  # the lowest rate, the second amount of noise
-    assert said(root) == told(explorer, lr=0, noise=1)
-    root.get_by_role("slider", name="learning rate").focus()
-    page.keyboard.press("ArrowRight")
-    assert said(root) == told(explorer, lr=1, noise=1)
-    root.get_by_role("combobox", name="width").select_option(width)
-    assert said(root) == told(explorer, width=widths.index(width), lr=1, noise=1)
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

@@ -189,6 +189,13 @@ def test_the_module_is_the_command_and_warns_in_one_line(results_root: Path) -> 
     assert "fig1: " in done.stdout
 
 
+@pytest.mark.parametrize("words", [(), ("--claim", "C2"), ("--json",)])
+def test_the_command_that_is_gone_says_where_to_look(fa_lib: Call, words: tuple[str, ...]) -> None:
+    status, output, errors = fa_lib("claims", *words)
+    assert (status, output) == (1, "")
+    assert errors == "error: `fa-lib claims` is gone: see `fa-lib statements`.\n"
+
+
 def test_help_and_version(fa_lib: Call) -> None:
     version = importlib.metadata.version("fa-lib")
     assert fa_lib("--version") == (0, f"fa-lib {version}\n", "")

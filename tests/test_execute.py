@@ -109,7 +109,7 @@ def test_kernels_end_with_what_started_them(fa_execute: ModuleType, tmp_path: Pa
 def test_a_result_that_cannot_be_used_stops_the_build(results_root: Path) -> None:
     check_results = load_fa_book().check_results
     check_results(None)  # the repository's own are good
-    (results_root / "sweep").mkdir(parents=True)
-    (results_root / "sweep" / "paper.json").write_text("{", encoding="utf-8")
-    with pytest.raises(SystemExit, match=r"sweep/paper is damaged(.|\n)* with fa-lib run"):
+    (results_root / "fig1").mkdir(parents=True)
+    (results_root / "fig1" / "paper.json").write_text("{", encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"fig1/paper is damaged(.|\n)* with fa-lib run"):
         check_results(None)

@@ -117,6 +117,8 @@ def test_modules_are_attributes_and_other_names_an_error() -> None:
     for name in ("pretrian", "results.read", "__wrapped__"):
         with pytest.raises(AttributeError, match=re.escape(f"no attribute {name!r}")):
             getattr(fa_lib, name)
+    with pytest.raises(AttributeError, match=r"'judge'; fa_lib\.statements\(\) takes its place"):
+        _ = fa_lib.judge
     with pytest.raises(ImportError, match="cannot import name 'pretrian'"):
         exec("from fa_lib import pretrian")
 
@@ -142,7 +144,7 @@ reveal_type(fa_lib.list_datasets())
 reveal_type(Noise())
 reveal_type(effective_rank)
 reveal_type(results.read)
-reveal_type(fa_lib.judge)
+reveal_type(fa_lib.statements)
 reveal_type(fa_lib.nn.convert)
 fa_lib.pretrian
 """
@@ -167,14 +169,14 @@ def test_a_type_checker_sees_the_real_types(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     revealed = re.findall(r'Revealed type is "(.*)"', done.stdout)
     assert len(revealed) == 8, done.stdout
-    model, angle, names, noise, rank, read, judge, convert = revealed
+    model, angle, names, noise, rank, read, statements, convert = revealed
     assert re.match(r"def \(sizes: .*\) -> fa_lib\.networks\.MLP", model)
     assert re.match(r"def \(weight: Any, feedback: Any, \*, centered: (builtins\.)?bool =", angle)
     assert re.fullmatch(r"(builtins\.)?list\[(builtins\.)?str\]", names)
     assert noise == "fa_lib.noise.Noise"
     assert rank == "def (weight: Any) -> Any"
     assert read.endswith("-> fa_lib.results.Result")
-    assert "fa_lib.claims." in judge
+    assert statements.startswith("def (")
     assert convert.startswith("def (module: ")
     errors = [line for line in done.stdout.splitlines() if "error:" in line]
     assert len(errors) == 1, done.stdout

@@ -6,28 +6,23 @@ from typing import Any
 
 import nbformat
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from nbclient import NotebookClient
 
 import fa_lib as fa
-from fa_lib.experiments import run
 from fa_lib.interactive import (
     Cells,
     Control,
     Explorer,
     Frames,
     Values,
-    explore_learning,
     explore_noise,
-    explore_sweep,
     explore_toy,
     film,
     train_toy,
 )
 from fa_lib.interactive._toy import ACTIVITY, FEEDBACK, LR, STARTS, STEPS
-from fa_lib.plotting import COLORS
 
 
 @pytest.fixture(scope="module")
@@ -35,51 +30,9 @@ def frames() -> Frames:
     return film((12, 8, 4), steps=60, lr=1e-3, seed=3)
 
 
-@pytest.fixture(scope="module")
-def sweep() -> pd.DataFrame:
-    """Two widths, two rates, three amounts of noise, three seeds; random numbers."""
-    rng = np.random.default_rng(0)
-    metrics = ("test_accuracy", "test_loss", "centered_alignment_angle_w2")
-    rows = [
-        (width, lr, noise, seed, 100, metric, rng.uniform(0.1, 0.9))
-        for width in (8, 16)
-        for lr in (1e-3, 1e-2)
-        for noise in (0, 10, 40)
-        for seed in (5, 6, 7)
-        for metric in metrics
-    ]
-    columns = ["width", "lr", "noise_steps", "seed", "step", "metric", "value"]
-    return pd.DataFrame(rows, columns=columns).sample(frac=1, random_state=1)
-
-
-@pytest.fixture(scope="module")
-def learning() -> pd.DataFrame:
-    """Figure 3's map, the same grid with curves of four records; random numbers."""
-    rng = np.random.default_rng(1)
-    rows = [
-        ("map", width, lr, noise, seed, step, metric, rng.uniform(0.1, 0.9))
-        for width in (8, 16)
-        for lr in (1e-3, 1e-2)
-        for noise in (0, 10, 40)
-        for seed in (5, 6, 7)
-        for step in (0, 10, 30, 50)
-        for metric in ("test_accuracy", "centered_alignment_angle_w2")
-    ]
-    columns = ["panel", "width", "lr", "noise_steps", "seed", "step", "metric", "value"]
-    return pd.DataFrame(rows, columns=columns).sample(frac=1, random_state=1)
-
-
-@pytest.fixture(scope="module", params=["toy", "noise", "sweep", "learning"])
-def explorer(
-    request: pytest.FixtureRequest, frames: Frames, sweep: pd.DataFrame, learning: pd.DataFrame
-) -> Explorer:
-    make = {
-        "toy": explore_toy,
-        "noise": lambda: explore_noise(frames),
-        "sweep": lambda: explore_sweep(sweep),
-        "learning": lambda: explore_learning(learning),
-    }
-    return make[request.param]()
+@pytest.fixture(scope="module", params=["toy", "noise"])
+def explorer(request: pytest.FixtureRequest, frames: Frames) -> Explorer:
+    return explore_toy() if request.param == "toy" else explore_noise(frames)
 
 
 def payload(explorer: Explorer) -> dict[str, Any]:
@@ -145,77 +98,6 @@ def test_the_line_through_the_weights_has_the_angles_slope(frames: Frames):
         norms = np.linalg.norm(frames.readout[place]) / np.linalg.norm(frames.feedback)
         slope = np.cos(np.radians(frames.angle[place])) * norms
         assert (y1 - y0) / (x1 - x0) == pytest.approx(slope, rel=1e-6)
-
-
-def test_the_map_holds_each_networks_gain_against_itself(sweep: pd.DataFrame):
-    explorer = explore_sweep(sweep)
-    (cells,) = explorer.panels[0].layers
-    accuracy = sweep[sweep["metric"] == "test_accuracy"]
-
-    def read(width, lr, noise, seed):
-        row = accuracy.query(
-            "width == @width and lr == @lr and noise_steps == @noise and seed == @seed"
-        )
-        return 100 * row["value"].item()
-
-    for w, width in enumerate((8, 16)):
-        for r, lr in enumerate((1e-3, 1e-2)):
-            for n, noise in enumerate((10, 40)):
-                gains = [read(width, lr, noise, s) - read(width, lr, 0, s) for s in (5, 6, 7)]
-                assert cells.values.at({"width": w})[r, n] == pytest.approx(np.mean(gains))
-                state = {"width": w, "lr": r, "noise": n}
-                assert explorer.readouts[2].say(state) == f"gain: {np.mean(gains):.1f} points"
-    opened = cells.values.at(explorer.first)[explorer.first["lr"], explorer.first["noise"]]
-    assert opened == cells.values.data.max()
-
-
-def test_the_map_of_figure_3_holds_gains_in_area_and_the_curves_behind_them(
-    learning: pd.DataFrame,
-):
-    explorer = explore_learning(learning)
-    steps = [0, 10, 30, 50]
-
-    def curve(metric, noise, seed):
-        rows = learning.query(
-            "width == 16 and lr == 1e-2 and noise_steps == @noise and seed == @seed"
-        )
-        return rows[rows["metric"] == metric].set_index("step")["value"].loc[steps].to_numpy()
-
-    def area(noise, seed):
-        y = 100 * curve("test_accuracy", noise, seed)
-        return ((y[1:] + y[:-1]) / 2 * np.diff(steps)).sum() / 50
-
-    state = {"width": 1, "lr": 1, "noise": 1}
-    gain = np.mean([area(40, seed) - area(0, seed) for seed in (5, 6, 7)])
-    (cells,) = explorer.panels[0].layers
-    assert cells.values.at(state)[1, 1] == pytest.approx(gain)
-    assert explorer.readouts[0].say(state) == f"gain in area: {gain:.1f} points"
-    for panel, metric, scale, shift in (
-        (explorer.panels[1], "test_accuracy", 100, 0),
-        (explorer.panels[2], "centered_alignment_angle_w2", 1, 0),
-        (explorer.panels[3], "test_accuracy", 100, 40),
-    ):
-        for noise, moved, color in ((0, 0, COLORS["FA"]), (40, shift, COLORS["FAN"])):
-            lines = [layer for layer in panel.layers if layer.color == color]
-            shown = [line.y.at(state) for line in lines]
-            expected = [scale * curve(metric, noise, seed) for seed in (5, 6, 7)]
-            np.testing.assert_allclose(shown, [*expected, np.mean(expected, axis=0)])
-            for line in lines:
-                np.testing.assert_array_equal(line.x.at(state), np.add(steps, moved))
-
-
-@pytest.mark.parametrize(
-    ("experiment", "explore"), [("sweep", explore_sweep), ("fig3", explore_learning)]
-)
-def test_the_experiments_own_table_makes_a_map(experiment: str, explore: Any, results_root):
-    explorer = explore(run(experiment, profile="smoke", device="cpu").table)
-    assert np.isfinite(explorer.panels[0].layers[0].values.data).all()
-
-
-def test_a_map_without_a_comparison_is_refused(sweep: pd.DataFrame, learning: pd.DataFrame):
-    for explore, table in ((explore_sweep, sweep), (explore_learning, learning)):
-        with pytest.raises(ValueError, match="noise_steps 0 and others"):
-            explore(table[table["noise_steps"] > 0])
 
 
 def test_a_control_that_opens_where_it_has_no_place_is_refused():

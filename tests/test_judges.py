@@ -9,13 +9,22 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from scipy.integrate import trapezoid
 
 from fa_lib.judges._differences import MEASURES, applies, differences
 from fa_lib.judges._runs import Runs
 from fa_lib.judges._settings import Coded, by_level, coded, over_settings, words
-from fa_lib.judges._statistics import Paired, code, equivalence_code, paired, spread, worst
+from fa_lib.judges._statistics import (
+    Paired,
+    code,
+    equivalence_code,
+    mean_interval,
+    paired,
+    spread,
+    worst,
+)
 from fa_lib.paper import STATEMENTS
-from fa_lib.protocol2 import READINGS
+from fa_lib.protocol import READINGS
 from fa_lib.settings import MULTIVERSE, Setting
 
 SETTING = Setting("planted", "sgd", 0.1, 0.01, noise_steps=500, batch_size=100, horizon=10)
@@ -94,7 +103,7 @@ def v(metric: str, step: int, arm: str, phase: str = "data", **more: object) -> 
 
 def area(metric: str, arm: str, per_epoch: int = PER_EPOCH, **more: object) -> np.ndarray:
     heights = [v(metric, epoch * per_epoch, arm, **more) for epoch in EPOCHS]
-    return np.trapezoid(heights, EPOCHS, axis=0) / 10
+    return trapezoid(heights, EPOCHS, axis=0) / 10
 
 
 def ends(arm: str) -> np.ndarray:
@@ -138,16 +147,20 @@ def by_hand(id: str, other: str) -> dict[str, np.ndarray]:
         "1e": lambda: n("neuron_angle", 0) - n("neuron_angle", 500),
         "2b-speed": lambda: 100 * (area("test_accuracy", "FAN") - area("test_accuracy", other)),
         "2c": lambda: v("neuron_angle", 500, other) - v("neuron_angle", 500, "FAN"),
-        "2g-stuck": lambda: 100 * (after - at_data) / start,
-        "2g-order": lambda: 100 * (after - both) / start,
+        "2g-stuck": lambda: 100 * (after - at_data) / start.mean(),
+        "2g-order": lambda: 100 * (after - both) / start.mean(),
         "4b": lambda: n("readout_deviation", 0, 3) / 2 - n("readout_deviation", 500, 3),
-        "4c": lambda: 100 * (n("top_share_w1", 500, 3) / n("top_share_w1", 0, 3) - 1),
-        "4d": lambda: 100 * (1 - n("rank_w1", 500, 3) / n("rank_w1", 0, 3)),
+        "4c": lambda: (
+            100
+            * (n("top_share_w1", 500, 3) - n("top_share_w1", 0, 3))
+            / n("top_share_w1", 0, 3).mean()
+        ),
+        "4d": lambda: 100 * (n("rank_w1", 0, 3) - n("rank_w1", 500, 3)) / n("rank_w1", 0, 3).mean(),
         "4e": lambda: gap(other) - gap("FAN"),
-        "4g": lambda: 100 * (gram[other] - gram["FAN"]) / gram["FA"],
+        "4g": lambda: 100 * (gram[other] - gram["FAN"]) / gram["FA"].mean(),
         "5b": lambda: 100 * (moved("FAN") - moved(other)),
         "5c": lambda: 100 * (v("other_accuracy", 500, "FAN") - v("other_accuracy", 500, other)),
-        "6a": lambda: 100 * (meta(other) - meta("FAN")) / meta("FA"),
+        "6a": lambda: 100 * (meta(other) - meta("FAN")) / meta("FA").mean(),
     }
     if id in simple:
         return {"": simple[id]()}
@@ -163,9 +176,9 @@ def by_hand(id: str, other: str) -> dict[str, np.ndarray]:
         }
     if id == "2e":
         return {
-            "untrained above data": 100 * (start - at_data) / start,
-            "data above both": 100 * (at_data - both) / start,
-            "untrained above both": 100 * (start - both) / start,
+            "untrained above data": 100 * (start - at_data) / start.mean(),
+            "data above both": 100 * (at_data - both) / start.mean(),
+            "untrained above both": 100 * (start - both) / start.mean(),
         }
     if id == "6b":
         return {f"{layers} layers": n("displacement_cosine", -1, layers) for layers in (2, 3)}
@@ -271,6 +284,19 @@ def test_a_network_of_a_group_that_stopped_early_is_read_where_it_stopped() -> N
 
 
 # -- Statistics ------------------------------------------------------------------------------------
+
+
+def test_the_interval_is_scipys() -> None:
+    sample = np.random.default_rng(0).normal(3, 2, 17)
+    expected = stats.t.interval(0.95, 16, loc=sample.mean(), scale=stats.sem(sample))
+    assert mean_interval(sample) == pytest.approx((sample.mean(), *expected), rel=1e-12)
+
+
+def test_the_interval_of_one_value_is_undefined() -> None:
+    mean, low, high = mean_interval([2.5])
+    assert mean == 2.5
+    assert math.isnan(low)
+    assert math.isnan(high)
 
 
 def test_the_paired_test_is_scipys() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pandas as pd
 import papermill
 import pytest
 from papermill.iorw import load_notebook_node
@@ -46,17 +47,6 @@ def run_nbval(notebook: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def glued(notebook: nbformat.NotebookNode) -> dict[str, str]:
-    """What the executed notebook glued: names and texts."""
-    values = {}
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            name = output.get("metadata", {}).get("scrapbook", {}).get("name")
-            if name:
-                values[name] = next(v for k, v in output.data.items() if k.endswith("text/plain"))
-    return values
-
-
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
 def test_chapter_runs_in_smoke_profile(chapter: Path, tmp_path: Path):
     copy = tmp_path / chapter.name
@@ -67,19 +57,27 @@ def test_chapter_runs_in_smoke_profile(chapter: Path, tmp_path: Path):
     assert f"{code_cells} passed" in run.stdout
 
 
-def test_changed_parameters_change_what_a_chapter_shows(tmp_path: Path):
-    chapter = ROOT / "book/fig1_noise_alignment.ipynb"
-    parameters = {"PROFILE": "smoke", "SEEDS": 1, "NOISE_STEPS": 7}
+def test_changed_parameters_change_what_a_notebook_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FA_RESULTS_ROOT", str(tmp_path / "results"))
     executed = papermill.execute_notebook(
-        str(chapter),
+        str(ROOT / "book/sweep_point.ipynb"),
         str(tmp_path / "out.ipynb"),
-        parameters=parameters,
+        parameters={"PROFILE": "smoke", "SEEDS": 3, "NOISE_STEPS": 7},
         cwd=str(tmp_path),
         progress_bar=False,
     )
-    values = glued(executed)
-    assert values["fig1_seeds"] == "1"
-    assert values["fig1_noise_steps"] == "7"
+    (said,) = [
+        output.data["text/plain"]
+        for cell in executed.cells
+        for output in cell.get("outputs", [])
+        if output.output_type == "execute_result"
+    ]
+    assert len(said.splitlines()) == 1 + 3
+    table = pd.read_parquet(tmp_path / "results/sweep_point.parquet")  # as `fa-lib batch` has it
+    assert table["seed"].to_list() == [0, 1, 2]
+    assert set(table["step"]) == {150 - 7}
 
 
 def bad_notebook(path: Path, *sources: str) -> Path:

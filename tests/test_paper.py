@@ -7,10 +7,11 @@ from datetime import datetime
 
 import pytest
 
-from fa_lib import protocol as protocol1
-from fa_lib import protocol2 as protocol
+from fa_lib import protocol
+from fa_lib.experiments import resolve
+from fa_lib.experiments._registry import REGISTRY
 from fa_lib.paper import STATEMENTS
-from fa_lib.protocol2 import READINGS
+from fa_lib.protocol import READINGS
 
 
 def test_every_statement_has_its_reading_in_the_papers_order() -> None:
@@ -39,27 +40,29 @@ def test_controls_are_asked_of_what_the_protocol_names() -> None:
 
 
 def test_the_rules_are_those_that_were_dated() -> None:
-    assert protocol.WRITTEN[0] == protocol.rules_hash()
-    assert datetime.fromisoformat(protocol.rules_date()).tzinfo is not None
+    judged = {resolve(reading.experiment) for reading in READINGS.values()} | {"multiverse"}
+    assert judged == set(protocol.EXPERIMENTS) == set(REGISTRY)
+    for name in protocol.EXPERIMENTS:
+        assert protocol.WRITTEN[0] == protocol.rules_hash(name)
+        assert datetime.fromisoformat(protocol.rules_date(name)).tzinfo is not None
 
 
-def test_results_that_are_judged_carry_these_rules() -> None:
-    assert protocol1.rules_hash("multiverse") == protocol.rules_hash()
-    assert protocol1.rules_date("multiverse") == protocol.rules_date()
+def test_what_judges_nothing_has_no_rules() -> None:
+    assert protocol.rules_hash("tiny") == protocol.rules_date("tiny") == ""
 
 
 @pytest.mark.parametrize("name", ["LEVEL", "MOST", "HALF", "FEW", "LEARNED", "APART", "SPREAD"])
 def test_a_changed_number_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, name, getattr(protocol, name) / 2)
     with pytest.raises(ValueError, match="The rules have changed"):
-        protocol.rules_date()
+        protocol.rules_date("fig1")
 
 
 def test_a_changed_reading_or_setting_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "MULTIVERSE", protocol.MULTIVERSE[:-1])
     with pytest.raises(ValueError, match="The rules have changed"):
-        protocol.rules_date()
+        protocol.rules_date("fig1")
     monkeypatch.undo()
     monkeypatch.delitem(READINGS, "2c")
     with pytest.raises(ValueError, match="The rules have changed"):
-        protocol.rules_date()
+        protocol.rules_date("fig1")

@@ -1,7 +1,6 @@
 """Figures are checked for what they show: the data in lines, cells and labels, and the colours."""
 
 import itertools
-import math
 
 import matplotlib as mpl
 
@@ -12,83 +11,35 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from matplotlib.collections import PolyCollection
 from scipy import stats
 
 from fa_lib import plotting
 from fa_lib.noise import Noise, NoiseStream
 
-CENTERED = "centered_alignment_angle_w2"
 STEPS = (0, 10, 100)
 
 
 pytestmark = pytest.mark.usefixtures("style")
 
 
-def rows(panel, metric, values, *, rule="fa", width=32, lr=1e-3, noise=("normal", 0.0, 1.0)):
-    """Long-format rows for values [seeds, steps], recorded at STEPS (the last ones if fewer)."""
-    distribution, mean, std = noise
+def rows(values):
+    """Rows for values [seeds, steps], recorded at STEPS (the last ones if fewer)."""
     values = np.asarray(values, dtype=float)
     steps = STEPS[-values.shape[1] :]
     return pd.DataFrame(
         {
-            "panel": panel,
-            "width": width,
-            "rule": rule,
-            "lr": lr,
-            "distribution": distribution,
-            "mean": mean,
-            "std": std,
             "seed": np.repeat(np.arange(len(values)), len(steps)),
             "step": np.tile(steps, len(values)),
-            "metric": metric,
             "value": values.ravel(),
         }
     )
-
-
-@pytest.fixture
-def table():
-    """Four seeds; cells far below 90 degrees count, those near 90 do not."""
-    draw = np.random.default_rng(0).normal
-    parts = []
-    for rule, last in (("fa", 70), ("bp", 90)):
-        angles = np.stack([draw(90, 1, 4), draw(85, 1, 4), draw(last, 1, 4)], axis=1)
-        parts += [
-            rows("training", "kl_from_uniform", np.abs(draw(0.5, 0.1, (4, 3))), rule=rule),
-            rows("training", CENTERED, angles, rule=rule),
-            rows("training", "alignment_angle_w2", angles + 2, rule=rule),
-        ]
-    null = rows("training", "null_angle_w2", draw(90, 1, (4, 3)))
-    parts.append(null)
-    for lr in (1e-4, 1e-3):
-        parts.append(rows("long", CENTERED, draw(80, 1, (4, 3)), lr=lr))
-    for distribution in ("bernoulli", "normal"):
-        for mean, angle in ((-1.0, 88), (0.0, 71), (1.0, 87)):
-            for panel in ("grid", "equal_norm"):
-                # Eight seeds: enough for p < .05 over the six cells.
-                values = draw(angle, 0.2, (8, 1))
-                parts.append(rows(panel, CENTERED, values, noise=(distribution, mean, 1.0)))
-    return pd.concat(parts, ignore_index=True)
-
-
-def pick(table, panel, metric, **where):
-    chosen = table[(table["panel"] == panel) & (table["metric"] == metric)]
-    for column, value in where.items():
-        chosen = chosen[chosen[column] == value]
-    return chosen
-
-
-def line_of(ax, start):
-    (line,) = [line for line in ax.lines if str(line.get_label()).startswith(start)]
-    return line
 
 
 # -- Mean and interval -----------------------------------------------------------------------------
 
 
 def test_mean_and_band_are_the_mean_and_the_t_interval(ax):
-    frame = rows("training", "loss", np.random.default_rng(1).normal(size=(5, 3)))
+    frame = rows(np.random.default_rng(1).normal(size=(5, 3)))
     line = plotting.mean_and_band(ax, frame, label="FA", color="k")
     wide = frame["value"].to_numpy().reshape(5, 3).T  # [steps, seeds]
     np.testing.assert_allclose(line.get_xydata(), np.c_[STEPS, wide.mean(axis=1)])
@@ -101,7 +52,7 @@ def test_mean_and_band_are_the_mean_and_the_t_interval(ax):
 
 
 def test_one_seed_has_a_line_and_no_band(ax):
-    line = plotting.mean_and_band(ax, rows("training", "loss", [[1, 2, 3]]), label="FA", color="k")
+    line = plotting.mean_and_band(ax, rows([[1, 2, 3]]), label="FA", color="k")
     assert line.get_label() == "FA (n = 1)"
     assert list(line.get_ydata()) == [1, 2, 3]
     assert not ax.collections
@@ -109,7 +60,7 @@ def test_one_seed_has_a_line_and_no_band(ax):
 
 def test_nothing_to_draw_is_said(ax):
     with pytest.raises(ValueError, match="no rows to draw as 'FA'"):
-        plotting.mean_and_band(ax, rows("training", "loss", [[1, 2]])[:0], label="FA", color="k")
+        plotting.mean_and_band(ax, rows([[1, 2]])[:0], label="FA", color="k")
 
 
 def test_format_interval():
@@ -118,86 +69,27 @@ def test_format_interval():
     assert plotting.format_interval([72.96]) == "73.0"
 
 
-# -- Panels ----------------------------------------------------------------------------------------
+def test_a_marker_is_the_mean_with_its_interval_and_a_dot_for_each_network(ax):
+    sample = np.array([1.0, 2.0, 4.0, np.nan])
+    drawn = plotting.mean_marker(ax, 3, sample, "BP", dots=True)
+    np.testing.assert_allclose(drawn.get_xydata(), [[3, 7 / 3]])
+    assert drawn.get_label() == "BP (n = 3)"
+    (dots,) = [line for line in ax.lines if len(line.get_xdata()) == 3]
+    assert sorted(dots.get_ydata()) == [1, 2, 4]
+    assert max(dots.get_xdata()) < 3
+    ((low, high),) = [segment[:, 1] for segment in ax.collections[0].get_segments()]
+    expected = stats.t.interval(0.95, 2, 7 / 3, stats.sem([1, 2, 4]))
+    np.testing.assert_allclose((low, high), expected)
 
 
-def test_cross_entropy_is_the_excess_above_the_level_of_chance(ax, table):
-    plotting.plot_cross_entropy(ax, table, classes=7)
-    for rule, label in (
-        ("fa", "FA on noise, width 32 (n = 4)"),
-        ("bp", "BP on noise, width 32 (n"),
-    ):
-        means = (
-            pick(table, "training", "kl_from_uniform", rule=rule).groupby("step")["value"].mean()
-        )
-        expected = means + math.log(7)
-        np.testing.assert_allclose(line_of(ax, label).get_ydata(), expected)
-    assert any(set(line.get_ydata()) == {math.log(7)} for line in ax.lines)
-    assert "nats" in ax.get_ylabel()
-    assert "step" in ax.get_xlabel()
+def test_a_marker_of_one_network_is_hollow_where_asked(ax):
+    drawn = plotting.mean_marker(ax, 0, [5.0], "FA", hollow=True)
+    assert list(drawn.get_ydata()) == [5]
+    assert mpl.colors.same_color(drawn.get_markerfacecolor(), "white")
+    assert drawn.get_markeredgecolor() == plotting.COLORS["FA"]
 
 
-def test_angles_show_every_seed_before_and_after(ax, table):
-    plotting.plot_angles(ax, table)
-    dots = [np.sort(line.get_ydata()) for line in ax.lines if line.get_marker() == "o"]
-    wanted = [("fa", 0), ("fa", 100), ("bp", 100)]
-    for shown, (rule, step) in zip(dots, wanted, strict=True):
-        expected = pick(table, "training", CENTERED, rule=rule, step=step)["value"]
-        np.testing.assert_allclose(shown, np.sort(expected))
-    diamonds = [line.get_ydata()[0] for line in ax.lines if line.get_marker() == "D"]
-    for rule, step in wanted:
-        for metric in (CENTERED, "alignment_angle_w2"):
-            mean = pick(table, "training", metric, rule=rule, step=step)["value"].mean()
-            assert np.isclose(diamonds, mean).any()
-    assert "degrees" in ax.get_ylabel()
-    legend = ax.get_legend()
-    assert "n = 4 seeds" in legend.get_title().get_text()
-    assert [text.get_text() for text in legend.get_texts()] == [
-        "mean, 95 % interval",
-        "the same, raw angle",
-    ]
-
-
-def test_distribution_of_chance_spans_its_draws(ax, table):
-    plotting.plot_angles(ax, table)
-    (grey,) = [c for c in ax.collections if isinstance(c, PolyCollection)]
-    angles = grey.get_paths()[0].vertices[:, 1]
-    null = table.loc[table["metric"] == "null_angle_w2", "value"]
-    np.testing.assert_allclose([angles.min(), angles.max()], [null.min(), null.max()])
-
-
-def test_heat_maps_print_the_mean_angle_and_frame_the_cells_that_count(table):
-    axes = plt.figure().subplots(1, 2)
-    plotting.plot_input_conditions(axes, table)
-    assert [ax.get_title("left") for ax in axes] == ["normal (n = 8)", "bernoulli (n = 8)"]
-    for ax, distribution in zip(axes, ("normal", "bernoulli"), strict=True):
-        grid = pick(table, "grid", CENTERED, distribution=distribution)
-        for place, (_, cell) in enumerate(grid.groupby("mean")["value"]):
-            (text,) = [text for text in ax.texts if text.get_position() == (place, 0)]
-            assert text.get_text() == f"{cell.mean():.0f}"
-        frames = [p for p in ax.patches if p.get_facecolor()[3] == 0]
-        assert [round(frame.get_center()[0], 9) for frame in frames] == [1]  # the mean of zero
-        assert [label.get_text() for label in ax.get_xticklabels()] == ["\u22121", "0", "1"]
-    assert any("degrees" in ax.get_ylabel() for ax in axes[0].figure.axes)
-
-
-def test_equal_norm_fills_the_markers_that_count(ax, table):
-    plotting.plot_equal_norm(ax, table)
-    filled = [line for line in ax.lines if line.get_markerfacecolor() == plotting.COLORS["FAN"]]
-    assert len(filled) == 2  # distributions
-    for line, distribution in zip(filled, ("normal", "bernoulli"), strict=True):
-        cell = pick(table, "equal_norm", CENTERED, distribution=distribution, mean=0.0)["value"]
-        np.testing.assert_allclose(line.get_ydata(), [cell.mean()])
-    assert "degrees" in ax.get_ylabel()
-
-
-def test_longer_training_has_a_line_for_each_rate_and_marks_the_last_step(ax, table):
-    plotting.plot_longer_training(ax, table)
-    for lr in (1e-4, 1e-3):
-        means = pick(table, "long", CENTERED, lr=lr).groupby("step")["value"].mean()
-        np.testing.assert_allclose(line_of(ax, f"{lr:g} (n = 4)").get_ydata(), means)
-    assert any(list(line.get_xdata()) == [100, 100] for line in ax.lines)
-    assert "degrees" in ax.get_ylabel()
+# -- Schematics ------------------------------------------------------------------------------------
 
 
 def test_noise_batch_shows_what_pretraining_draws(ax):
@@ -263,7 +155,7 @@ def contrast(name):
     return (ground + 0.05) / (linear(plotting.COLORS[name]) @ TO_XYZ[1] + 0.05)
 
 
-@pytest.mark.parametrize("name", [*plotting.STRONG_ARMS, "Z", "S", "M", "ink"])
+@pytest.mark.parametrize("name", [*plotting.STRONG_ARMS, "Z", "DN", "ink"])
 def test_lines_stand_out_from_the_ground(name):
     """The contrast that WCAG 2.1 asks of graphics (1.4.11); the others stand back by design."""
     assert contrast(name) >= 3
@@ -280,39 +172,49 @@ def test_controls_are_lighter_than_every_main_arm():
 
 def arm_rows(values):
     """Rows of three arms, not in order; values: arm -> [seeds, steps]."""
-    parts = [rows("data", "loss", v).assign(arm=arm) for arm, v in values.items()]
+    parts = [rows(v).assign(arm=arm) for arm, v in values.items()]
     return pd.concat(parts, ignore_index=True)
 
 
 def test_arms_are_drawn_in_order_main_ones_strong(ax):
-    frame = arm_rows({"S": [[1, 2, 3], [2, 3, 5]], "BP": [[3, 2, 1]], "FA": [[0, 0, 4], [0, 0, 6]]})
-    assert plotting.arms_in(frame) == ["FA", "BP", "S"]
+    frame = arm_rows({"Z": [[1, 2, 3], [2, 3, 5]], "BP": [[3, 2, 1]], "FA": [[0, 0, 4], [0, 0, 6]]})
+    assert plotting.arms_in(frame) == ["FA", "BP", "Z"]
     lines = plotting.plot_arms(ax, frame)
-    assert list(lines) == ["FA", "BP", "S"]
+    assert list(lines) == ["FA", "BP", "Z"]
     assert list(lines["FA"].get_ydata()) == [0, 0, 5]
     assert [line.get_label() for line in lines.values()] == [
         "FA (n = 2)",
         "BP (n = 1)",
-        "S: swapped feedback (n = 2)",
+        "Z: zero readout (n = 2)",
     ]
     for arm, line in lines.items():
         assert line.get_color() == plotting.COLORS[arm]
-    assert lines["S"].get_linewidth() < lines["FA"].get_linewidth() == lines["BP"].get_linewidth()
-    assert lines["S"].get_zorder() < lines["FA"].get_zorder()
+    assert lines["Z"].get_linewidth() < lines["FA"].get_linewidth() == lines["BP"].get_linewidth()
+    assert lines["Z"].get_zorder() < lines["FA"].get_zorder()
 
 
 def test_an_undefined_first_value_leaves_a_gap_and_the_band(ax):
-    frame = rows("data", CENTERED, [[np.nan, 80, 70], [np.nan, 82, 74]])
+    frame = rows([[np.nan, 80, 70], [np.nan, 82, 74]])
     line = plotting.mean_and_band(ax, frame, label="Z", color="k")
     np.testing.assert_array_equal(line.get_ydata(), [np.nan, 81, 72])
     assert len(ax.collections) == 1
 
 
-def test_files_repeat_byte_for_byte_and_need_no_fonts(tmp_path, table):
+def test_one_legend_names_each_arm_once_with_its_networks():
+    fig, axes = plt.subplots(1, 2)
+    one = plotting.plot_arms(axes[0], arm_rows({"FA": [[1, 2]] * 4, "Z": [[1, 2]] * 4}))
+    other = plotting.plot_arms(axes[1], arm_rows({"FA": [[1, 2]] * 3, "BP": [[1, 2]] * 4}))
+    plotting.legend_below(fig, one, other)
+    (legend,) = fig.legends
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert texts == ["FA (n = 3\u20134)", "BP (n = 4)", "Z: zero readout (n = 4)"]
+
+
+def test_files_repeat_byte_for_byte_and_need_no_fonts(tmp_path):
     for name in ("one.svg", "two.svg"):
         fig, axes = plt.subplots(1, 2)
         plotting.draw_pathways(axes[0])
-        plotting.plot_angles(axes[1], table)
+        plotting.plot_arms(axes[1], arm_rows({"FA": [[1, 2], [2, 4]]}))
         fig.savefig(tmp_path / name, metadata={"Date": None})
     text = (tmp_path / "one.svg").read_text()
     assert text == (tmp_path / "two.svg").read_text()

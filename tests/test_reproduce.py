@@ -3,18 +3,19 @@
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tiny_experiment
 from tiny_experiment import computed, register
 
 from fa_lib import cli, results
-from fa_lib.experiments import _identity, run, table1
+from fa_lib.experiments import _identity, run
 from fa_lib.experiments._registry import REGISTRY
 from fa_lib.reproduce import Outstanding, outstanding
 
 Call = Callable[..., tuple[int, str, str]]
+OWN = 'dataset: str | None = "mine"'
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def fa_lib(
 
 
 def test_what_is_missing_is_estimated_computed_and_then_done(fa_lib: Call, tmp_path: Path) -> None:
-    assert outstanding("quick") == [Outstanding("tiny", {}, 3, 0, 180.0, ())]
+    assert outstanding("quick") == [Outstanding("tiny", 3, 0, 180.0, ())]
     status, output, errors = fa_lib("--profile", "quick", "--dry-run")
     assert (status, errors, computed(tmp_path)) == (0, "", [])
     assert "180 network-steps" in output
@@ -60,7 +61,7 @@ def test_what_a_stopped_run_finished_is_not_counted(
     status, _, errors = fa_lib("--profile", "quick")
     assert status == 1
     assert errors == "tiny: diverged at step 3\nNot done: tiny.\n"
-    assert outstanding("quick") == [Outstanding("tiny", {}, 3, 2, 90.0, ())]
+    assert outstanding("quick") == [Outstanding("tiny", 3, 2, 90.0, ())]
     monkeypatch.delenv("TINY_FAIL")
     status, output, _ = fa_lib("--profile", "quick")
     assert status == 0
@@ -90,43 +91,29 @@ def test_an_unknown_profile_is_refused(fa_lib: Call) -> None:
     assert errors.startswith("error: Unknown profile 'papre'. Did you mean 'paper'?")
 
 
-def test_table_1_is_run_on_every_data_set_that_can_be_had(
+def test_data_sets_that_are_not_at_hand_are_named(
     results_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(results, "_shipped_root", lambda: tmp_path / "nothing shipped")
     monkeypatch.setenv("FA_DATA_ROOT", str(tmp_path))
-    table = [task for task in outstanding("paper") if task.name == "table1"]
-    titles = [task.title for task in table]
-    official = ["fashion_mnist", "cifar10", "cifar100", "stl10"]
-    assert titles == ["table1", *(f"table1 {name}" for name in official)]
-    assert [task.to_fetch for task in table] == [("mnist",), *((name,) for name in official)]
-    assert not [task for task in outstanding("quick") if task.overrides]
+    found = {task.name: task for task in outstanding("paper")}
+    assert list(found) == list(REGISTRY)
+    assert found["fig1"].to_fetch == ()
+    assert found["fig4"].to_fetch == ("mnist",)
 
 
-@pytest.mark.filterwarnings("default::fa_lib.results.StoreWarning")  # of Table 1's true result
-def test_a_further_data_set_is_run_with_its_own_settings(
-    results_root: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+def test_what_cannot_be_had_does_not_stop_the_others(
+    fa_lib: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What cannot be had does not stop the others; what is stored joins Table 1's result."""
-    for name in list(REGISTRY):
-        if name != "table1":
-            monkeypatch.delitem(REGISTRY, name)
-    small = replace(table1.PROFILES["smoke"], datasets=("digits",))
-    monkeypatch.setitem(table1.PROFILES, "paper", small)
-    monkeypatch.setattr(table1, "TABLE", {**table1.STAND_INS, "mine": 100})
-    monkeypatch.setenv("FA_DATA_ROOT", str(tmp_path))
-    (tmp_path / "mine.npz").write_bytes(b"no arrays")
-    monkeypatch.setattr(sys, "argv", ["fa-lib", "reproduce", "--device", "cpu"])
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    output, errors = capsys.readouterr()
-    assert left.value.code == 1
-    assert "Not done: table1 mine." in errors
-    assert "table1 mnist5k: " in output
-    first, second = table1.together(run("table1", "paper"))
-    assert set(first.table["dataset"]) == {"digits"}
-    assert set(second.table["dataset"]) == {"mnist5k"}
-    assert [task.title for task in outstanding("paper")] == ["table1 mine"]
+    monkeypatch.setitem(REGISTRY, "other", "other_tiny")
+    (tmp_path / "other_tiny.py").write_text(
+        Path(tiny_experiment.__file__).read_text().replace("dataset: str | None = None", OWN)
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mine.npz").write_bytes(b"no arrays")
+    status, output, errors = fa_lib("--profile", "quick")
+    assert status == 1
+    assert "Not done: other." in errors
+    assert "tiny: " in output
+    assert [task.name for task in outstanding("quick")] == ["other"]

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from fa_lib import results
-from fa_lib.claims import judge_stored
-from fa_lib.protocol import CHAPTERS, CLAIMS
+from fa_lib.answers import CHAPTERS
+from fa_lib.paper import STATEMENTS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -26,27 +26,25 @@ def tables():
     return module
 
 
-def test_every_claim_has_a_chapter() -> None:
-    assert set(CHAPTERS) == set(CLAIMS)
-    for claim, chapter in CHAPTERS.items():
-        assert (ROOT / f"book/{chapter}.ipynb").is_file(), claim
+def test_every_figure_has_a_chapter() -> None:
+    assert set(CHAPTERS) == {statement.figure for statement in STATEMENTS.values()}
+    for chapter in CHAPTERS.values():
+        assert (ROOT / f"book/{chapter}.ipynb").is_file()
 
 
-def test_the_readme_gives_the_present_verdicts(tables) -> None:
+def test_the_readme_has_the_present_table(tables) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert readme == tables.with_verdicts(readme), "run `make verdicts`"
+    assert readme == tables.with_statements(readme), "run `make statements`"
 
 
-def test_every_stored_verdict_is_in_the_table(tables) -> None:
-    verdicts, _ = judge_stored()
-    assert verdicts
-    rows = tables.verdicts("", effects=True).splitlines()[2:]
-    assert len(rows) == len(verdicts)
-    for row, verdict in zip(rows, verdicts, strict=True):
-        assert row.startswith(f"| [{verdict.claim.id}]({CHAPTERS[verdict.claim.id]}.ipynb) |")
-        assert f"**{verdict.outcome}**" in row
-        for judgement in verdict.settings:
-            assert f"{judgement.effect:.3g}" in row
+def test_every_statement_is_in_the_table(tables) -> None:
+    page = [f"before\n\n{tables.STATEMENTS}\n"]
+    tables.fill_in(None, "book/index", page)
+    rows = page[0].splitlines()[4:]
+    assert len(rows) == len(STATEMENTS)
+    for row, statement in zip(rows, STATEMENTS.values(), strict=True):
+        assert row.startswith(f"| [{statement.id}]({CHAPTERS[statement.figure]}.ipynb) |")
+        assert statement.reported in row
 
 
 def test_every_stored_result_is_on_the_status_page(tables) -> None:
@@ -92,11 +90,11 @@ def test_the_hours_are_those_of_every_stored_result(tables) -> None:
 
 def test_a_readme_without_marks_is_refused(tables) -> None:
     with pytest.raises(ValueError, match=r"README\.md must hold"):
-        tables.with_verdicts("# no marks")
+        tables.with_statements("# no marks")
 
 
 def test_the_pages_hold_the_marks(tables) -> None:
-    assert tables.VERDICTS in (ROOT / "book/index.md").read_text(encoding="utf-8")
+    assert tables.STATEMENTS in (ROOT / "book/index.md").read_text(encoding="utf-8")
     status = (ROOT / "book/status.md").read_text(encoding="utf-8")
     assert tables.STATUS in status
     assert tables.MADE in status

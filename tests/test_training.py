@@ -285,7 +285,7 @@ def test_data_are_learnt(rule: str) -> None:
 
 @pytest.mark.parametrize("target", ["labels", "uniform"])
 def test_noise_training_ends_at_chance(target: str) -> None:
-    """Random labels cannot be predicted: the loss on fresh noise comes down to ln C (claim C1)."""
+    """Random labels cannot be predicted: the loss on fresh noise comes down to ln C."""
     net = make("fa", [20, 50, 5], seeds=range(4))
     history = pretrain(
         net, steps=1500, lr=2e-3, noise=Noise(target=target), record_every=range(1400, 1501)

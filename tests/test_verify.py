@@ -1,6 +1,6 @@
 """Stored pieces computed again: corruptions planted in a table are found, rounding is not one.
 
-The pieces are real, of the map in small: noise and data training of two arms, 1,300 steps.
+The pieces are real, of Figure 3 in small: noise and data training of two arms.
 """
 
 import dataclasses
@@ -16,21 +16,20 @@ import torch
 from tiny_experiment import register
 
 from fa_lib import cli
-from fa_lib.experiments import _arms, _measures, noise_map, run
+from fa_lib.experiments import fig3, run
 from fa_lib.experiments._comparison import EARLY, compare
 from fa_lib.verify import plan
 
 CPU = torch.device("cpu")
-CONFIG = dataclasses.replace(
-    noise_map.PROFILES["smoke"], seeds=(0, 1, 2, 3), dataset="digits", validation=300, n=1100,
-    epochs=20, widths=(16,), lrs=(1e-3,), slice_lrs=(1e-3,), noise_steps=(0, 1050),
-    slice_noise_steps=(0, 1050), batch_sizes=(), sgd_lrs=(), fast_noise_lrs=(), batch_size=17,
+CONFIG = fig3.Config(
+    seeds=(0, 1, 2, 3), datasets=("digits",), bases=("B3",), depths=(2,), cap=120,
+    most_steps=1050, most_images=1100, most_width=16,
 )  # fmt: skip
 
 
-def piece(arm: str, config: noise_map.Config = CONFIG) -> pd.DataFrame:
-    (found,) = [p for p in noise_map.pieces(config) if p.params["run"].arm == arm]
-    return noise_map.run_piece(config, found, CPU, lambda steps: None)
+def piece(arm: str, config: fig3.Config = CONFIG) -> pd.DataFrame:
+    (found,) = [p for p in fig3.pieces(config) if p.params["arm"] == arm]
+    return fig3.run_piece(config, found, CPU, lambda steps: None)
 
 
 @pytest.fixture(scope="module")
@@ -99,19 +98,12 @@ def a_seed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def a_swapped_arm(table: pd.DataFrame) -> pd.DataFrame:
-    """The values of FA's record under FAN's name, and the other way round."""
-    table, arms = table.copy(), {"FA": "FAN", "FAN": "FA"}
-    rest = [column for column in table.columns if column not in ("arm", "value")]
-    of = {arm: table[table["arm"] == arm].set_index(rest)["value"] for arm in arms}
-    columns = [c for c in rest if c not in ("noise_lr", "noise_steps")]
-    both = [of[arm].groupby(level=columns, dropna=False).first() for arm in arms]
-    rows = table[table["arm"] == "FA"].set_index(columns).index
-    table.loc[table["arm"] == "FA", "value"] = both[1].reindex(rows).to_numpy()
-    return table
+    """FA's record under FAN's name, and the other way round."""
+    return table.assign(arm=table["arm"].replace({"FA": "FAN", "FAN": "FA"}))
 
 
 def a_shifted_step(table: pd.DataFrame) -> pd.DataFrame:
-    where = (table["arm"] == "FA") & (table["metric"] == "loss") & (table["step"] > 0)
+    where = (table["arm"] == "FA") & (table["metric"] == "train_loss") & (table["step"] > 0)
     return changed(table, where, step=table["step"] + 1)
 
 
@@ -125,19 +117,16 @@ def a_dropped_row(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def another_data_set(table: pd.DataFrame) -> pd.DataFrame:
-    return piece("FA", dataclasses.replace(CONFIG, dataset="mnist5k"))
+    other = piece("FA", dataclasses.replace(CONFIG, datasets=("mnist5k",)))
+    return other.assign(task="digits")
 
 
-def other_constants(table: pd.DataFrame) -> pd.DataFrame:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_measures, "INPUTS", 50)
-        return piece("FA")
+def other_settings(table: pd.DataFrame) -> pd.DataFrame:
+    return piece("FA", dataclasses.replace(CONFIG, test_images=100))
 
 
 def another_rule(table: pd.DataFrame) -> pd.DataFrame:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(_arms.ARMS, "FA", dataclasses.replace(_arms.ARMS["FA"], rule="bp"))
-        return piece("FA")
+    return piece("BP").assign(arm="FA")
 
 
 def a_truncated_series(table: pd.DataFrame) -> pd.DataFrame:
@@ -152,7 +141,7 @@ CORRUPTIONS: list[Callable[[pd.DataFrame], pd.DataFrame]] = [
     a_wrong_unit,
     a_dropped_row,
     another_data_set,
-    other_constants,
+    other_settings,
     another_rule,
     a_truncated_series,
 ]
@@ -236,17 +225,21 @@ def test_what_is_not_run_is_said_with_the_reason(
     assert status == 0
     assert "tiny/quick: not run: damaged: quick.parquet does not match" in output
     assert "1 to the last bit, 1 not run" in output
-    status, _, errors = verify("fig2", "fig6", "sweeep")
+    status, _, errors = verify("fig2", "fig6", "multivers")
     assert status == 1
-    assert "Unknown experiment 'sweeep'. Did you mean 'sweep'?" in errors
+    assert "Unknown experiment 'multivers'. Did you mean 'multiverse'?" in errors
 
 
-def test_the_sample_is_drawn_by_its_seed_and_fits_the_time() -> None:
-    first, same, other = ([(t.name, t.piece) for t in plan([], 1, s)] for s in (3, 3, 4))
-    assert first == same
-    assert first != other
+def test_the_sample_is_drawn_by_its_seed_and_fits_the_time(
+    monkeypatch: pytest.MonkeyPatch, results_root: Path, tmp_path: Path
+) -> None:
+    register(monkeypatch, tmp_path)
+    run("tiny", "quick", "cpu")
+    run("tiny", "quick", "cpu", counts=tuple(range(1, 30)))
+    drawn = [[(t.name, t.piece) for t in plan([], 3, seed)] for seed in (3, 3, 4)]
+    assert drawn[0] == drawn[1] != drawn[2]
     for seed in range(5):
         tasks = plan([], 3, seed)
         assert sum(task.seconds for task in tasks) < 900
         assert all(task.piece or task.instead for task in tasks)
-    assert len(plan(["fig1"], 5, 0)) == 5
+    assert len(plan(["tiny"], 3, 0)) == 6

@@ -3,8 +3,7 @@
 It fills the cache from which myst-nb then takes them. A chapter that fails is left out of it:
 myst-nb executes that again and reports the error in its usual way.
 
-_config.yml names it before the other extensions: the server below imports while those do. They can
-do things of their own at the event "chapters-begin", given the pages, while chapters are executed.
+_config.yml names it before the other extensions: the server below imports while those do.
 """
 
 import asyncio
@@ -189,7 +188,6 @@ def execute(app: Sphinx, env: BuildEnvironment, pages: list[str], fork: Fork | N
     waiting = [str(path) for path in paths if str(path) in missing]
     if len(waiting) < 2:
         return
-    app.emit("chapters-begin", pages)
     logger.info("executing %d chapters on %d processors", len(waiting), processors)
     os.environ.update(ONE_THREAD | os.environ)
     fill(cache, waiting, app.config.nb_execution_timeout, processors, fork)
@@ -199,7 +197,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Start what forks kernels, and have it stopped once all pages can be read."""
     # Or Python would look for garbage among all that was imported and built, just before it ends.
     atexit.register(gc.freeze)
-    app.add_event("chapters-begin")
     server = contextlib.ExitStack()
     fork = server.enter_context(forking())
 

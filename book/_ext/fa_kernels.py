@@ -22,7 +22,7 @@ import fa_lib
 # A kernel sets this when it starts, which is too late for a matplotlib that is there already.
 BACKEND = "module://matplotlib_inline.backend_inline"
 IMPORTED = (
-    "fa_lib.claims",
+    "fa_lib.chapters",
     "fa_lib.experiments",
     "fa_lib.interactive",
     "fa_lib.plotting",

@@ -1,11 +1,10 @@
-"""Tables that nobody types: the verdicts, the status of what is stored, what made the pages.
+"""Tables that nobody types: the statements, the status of what is stored, what made the pages.
 
 As a Sphinx extension it writes them into the pages that hold their marks. As a script, `python
-book/_ext/fa_tables.py` from the repository's root, it writes the verdicts into README.md.
+book/_ext/fa_tables.py` from the repository's root, it writes the statements into README.md.
 """
 
 import contextlib
-import functools
 import sys
 from collections.abc import Sequence
 from importlib import metadata
@@ -16,35 +15,13 @@ from sphinx.application import Sphinx
 
 from fa_lib import results
 from fa_lib._device import resolve_device
-from fa_lib.claims import Verdict, judge_stored, summary
+from fa_lib.answers import markdown_table
 from fa_lib.experiments import check
 from fa_lib.protocol import rules_date
 
-VERDICTS, STATUS, MADE = "<!-- verdicts -->", "<!-- status -->", "<!-- made -->"
+STATEMENTS, STATUS, MADE = "<!-- statements -->", "<!-- status -->", "<!-- made -->"
 HOURS = "<!-- hours -->"
-README_BEGIN, README_END = "<!-- verdicts: by `make verdicts` -->", "<!-- end of verdicts -->"
-
-
-@functools.cache
-def judged() -> list[Verdict]:
-    """The verdicts by the stored results; judging takes seconds."""
-    return judge_stored()[0]
-
-
-def verdicts(chapters: str, effects: bool) -> str:
-    """The table of verdicts as Markdown.
-
-    chapters: the path before the chapters' names, to which the claims are linked.
-    effects: whether to give the effect in every setting too (mean, 95 % interval).
-    """
-    says = "the paper says" + ("; effect D in each setting" if effects else "")
-    head = ["claim", says, "verdict", "specific to noise?"]
-    lines = [_row(head), _row(["---"] * len(head))]
-    for row in summary(judged()).itertuples():
-        link = f"[{row.claim}]({chapters}{row.chapter}.ipynb)"
-        below = f"<br><small>{'<br>'.join(row.effects)}</small>" if effects else ""
-        lines.append(_row([link, row.statement + below, f"**{row.verdict}**", row.specific]))
-    return "\n".join(lines)
+README_BEGIN, README_END = "<!-- statements: by `make statements` -->", "<!-- end of statements -->"
 
 
 def status() -> str:
@@ -106,8 +83,8 @@ def _row(cells: Sequence[Any]) -> str:
 
 def fill_in(app: Sphinx, page: str, source: list[str]) -> None:
     """Put the tables where a page's source has their marks."""
-    if VERDICTS in source[0]:
-        source[0] = source[0].replace(VERDICTS, verdicts("", effects=True))
+    if STATEMENTS in source[0]:
+        source[0] = source[0].replace(STATEMENTS, markdown_table(links=""))
     if STATUS in source[0]:
         source[0] = source[0].replace(STATUS, status())
     if HOURS in source[0]:
@@ -116,13 +93,13 @@ def fill_in(app: Sphinx, page: str, source: list[str]) -> None:
         source[0] = source[0].replace(MADE, made())
 
 
-def with_verdicts(readme: str) -> str:
+def with_statements(readme: str) -> str:
     """The README's text with the present table; raises ValueError where its marks are missing."""
     before, begin, rest = readme.partition(README_BEGIN)
     _, end, after = rest.partition(README_END)
     if not begin or not end:
         raise ValueError(f"README.md must hold {README_BEGIN!r} and {README_END!r}.")
-    return f"{before}{begin}\n\n{verdicts('book/', effects=False)}\n\n{end}{after}"
+    return f"{before}{begin}\n\n{markdown_table(links='book/')}\n\n{end}{after}"
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -134,6 +111,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
 if __name__ == "__main__":
     path = Path("README.md")
     try:
-        path.write_text(with_verdicts(path.read_text(encoding="utf-8")), encoding="utf-8")
+        path.write_text(with_statements(path.read_text(encoding="utf-8")), encoding="utf-8")
     except (OSError, ValueError) as error:
         sys.exit(f"fa_tables: {error}")

@@ -5,7 +5,6 @@ pieces, run_piece) and give it a line in the registry.
 """
 
 from fa_lib.experiments._check import Status, check, experiment_of
-from fa_lib.experiments._gather import gather
 from fa_lib.experiments._identity import other_code
 from fa_lib.experiments._registry import (
     Experiment,
@@ -22,7 +21,6 @@ __all__ = [
     "Status",
     "check",
     "experiment_of",
-    "gather",
     "get_experiment",
     "list_experiments",
     "other_code",

@@ -15,19 +15,15 @@ from fa_lib._checks import choice, positive_float
 
 REGISTRY: dict[str, str] = {
     "fig1": "fa_lib.experiments.fig1",
-    "fig5": "fa_lib.experiments.fig5",
+    "fig2": "fa_lib.experiments.fig2",
+    "fig3": "fa_lib.experiments.fig3",
+    "fig4": "fa_lib.experiments.fig4",
     "fig6": "fa_lib.experiments.fig6",
-    "learning": "fa_lib.experiments.learning",
-    "tuning": "fa_lib.experiments.tuning",
-    "sweep": "fa_lib.experiments.sweep",
-    "map": "fa_lib.experiments.noise_map",
     "multiverse": "fa_lib.experiments.multiverse",
-    "table1": "fa_lib.experiments.table1",
-    "depth": "fa_lib.experiments.depth",
 }
 
 # Figures that look at the same runs from different sides share an experiment.
-FIGURES: dict[str, str] = {"fig2": "learning", "fig3": "learning", "fig4": "learning"}
+FIGURES: dict[str, str] = {"fig5": "fig2"}
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,6 @@ _AROUND = {
     "experiments/_identity",
     "experiments/_sources",
     "protocol",
-    "protocol2",
     "results",
 }
 # Constants that the config holds already, that a reader sees alone, or that name experiments.
@@ -97,7 +96,13 @@ def _parsed(text: str) -> _Source:
         if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             value = " ".join((ast.get_source_segment(code, node.value) or "").split())
-            names = [target.id for target in targets if isinstance(target, ast.Name)]
+            # Several may be set at once: A, B = 1, 2.
+            names = [
+                part.id
+                for target in targets
+                for part in ast.walk(target)
+                if isinstance(part, ast.Name)
+            ]
             constants += [(name, value) for name in names if name.isupper() and name not in _KNOWN]
     return _Source(hashlib.sha256(code.encode()).hexdigest()[:8], imports, tuple(constants))
 

@@ -6,8 +6,6 @@ in print a picture. All three are drawn from the same description.
 """
 
 from fa_lib.interactive._explorer import Explorer
-from fa_lib.interactive._learning import explore_learning
-from fa_lib.interactive._map import explore_sweep
 from fa_lib.interactive._noise import Frames, explore_noise, film
 from fa_lib.interactive._scene import (
     Arrow,
@@ -33,9 +31,7 @@ __all__ = [
     "Points",
     "Readout",
     "Values",
-    "explore_learning",
     "explore_noise",
-    "explore_sweep",
     "explore_toy",
     "film",
     "train_toy",

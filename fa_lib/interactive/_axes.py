@@ -20,11 +20,3 @@ def ticks(ends: tuple[float, float], most: int = 5) -> dict[float, str]:
     low, high = ends
     places = [float(v) for v in MaxNLocator(most).tick_values(low, high) if low <= v <= high]
     return {place: f"{place:,.10g}".replace("-", "−") for place in places}
-
-
-def log_ticks(ends: tuple[float, float]) -> dict[float, str]:
-    """1, 2, 5, 10, ... between the ends, which are common logarithms, as are the places."""
-    decades = np.arange(np.floor(ends[0]), np.ceil(ends[1]))
-    numbers = np.concatenate([10.0**decade * np.array([1, 2, 5]) for decade in decades])
-    inside = numbers[(np.log10(numbers) >= ends[0]) & (np.log10(numbers) <= ends[1])]
-    return {float(np.log10(number)): f"{number:g}" for number in inside}

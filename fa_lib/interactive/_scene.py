@@ -117,12 +117,11 @@ class Arrow:
 class Cells:
     """A map of coloured cells [rows, columns], the first row at the bottom.
 
-    Cell (row, column) is centred at x = column, y = row; the picked one has a frame.
+    Cell (row, column) is centred at x = column, y = row.
 
     Fields:
         colors: from `low` to `high`, evenly spaced.
         digits: of the number written in each cell, after the point; None writes nothing.
-        signed: whether the numbers have a plus.
     """
 
     values: Values
@@ -130,7 +129,6 @@ class Cells:
     low: float
     high: float
     digits: int | None = None
-    signed: bool = False
 
 
 Layer = Line | Points | Arrow | Cells
@@ -144,7 +142,7 @@ class Panel:
         alt: what it shows, for readers who cannot see it.
         x_lim, y_lim: ends of the axes.
         x_ticks, y_ticks: place -> text.
-        pick_x, pick_y: controls that a pointer on this panel sets, to their nearest position.
+        pick_x: the control that a pointer on this panel sets, to its nearest position.
         equal: the same scale on both axes.
     """
 
@@ -158,7 +156,6 @@ class Panel:
     y_ticks: dict[float, str]
     layers: tuple[Layer, ...]
     pick_x: str | None = None
-    pick_y: str | None = None
     equal: bool = False
 
 

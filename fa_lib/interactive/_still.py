@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from PIL import Image
 
 from fa_lib.interactive._scene import Arrow, Cells, Layer, Line, Panel, Points, Scene, State
@@ -33,7 +32,7 @@ def draw(scene: Scene, state: State) -> Figure:
         FigureCanvasAgg(figure)
         axes = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
         for ax, panel in zip(axes, scene.panels, strict=False):
-            _draw_panel(ax, panel, scene, state)
+            _draw_panel(ax, panel, state)
         for ax in axes[len(scene.panels) :]:
             ax.set_axis_off()
         chosen = (f"{c.label}: {c.texts[state[c.name]]}" for c in scene.controls)
@@ -51,12 +50,12 @@ def to_png(scene: Scene, state: State) -> str:
     return base64.b64encode(small.getvalue()).decode()
 
 
-def _draw_panel(ax: Axes, panel: Panel, scene: Scene, state: State) -> None:
+def _draw_panel(ax: Axes, panel: Panel, state: State) -> None:
     ax.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label)
     ax.set_xticks(list(panel.x_ticks), list(panel.x_ticks.values()))
     ax.set_yticks(list(panel.y_ticks), list(panel.y_ticks.values()))
     for layer in panel.layers:
-        _DRAW[type(layer)](ax, layer, panel, scene, state)
+        _DRAW[type(layer)](ax, layer, state)
     if panel.equal:
         ax.set_aspect("equal")
     ax.set(xlim=panel.x_lim, ylim=panel.y_lim)
@@ -64,20 +63,20 @@ def _draw_panel(ax: Axes, panel: Panel, scene: Scene, state: State) -> None:
         ax.legend(fontsize=7)
 
 
-def _draw_line(ax: Axes, line: Line, panel: Panel, scene: Scene, state: State) -> None:
+def _draw_line(ax: Axes, line: Line, state: State) -> None:
     stop = None if line.until is None else state[line.until] + 1
     look: dict[str, Any] = {"color": line.color, "lw": line.width, "alpha": line.opacity}
     look |= {"ls": "--" if line.dashed else "-", "label": line.label or None}
     ax.plot(line.x.at(state)[:stop], line.y.at(state)[:stop], **look)
 
 
-def _draw_points(ax: Axes, dots: Points, panel: Panel, scene: Scene, state: State) -> None:
+def _draw_points(ax: Axes, dots: Points, state: State) -> None:
     look: dict[str, Any] = {"color": dots.color, "alpha": dots.opacity, "mew": 0}
     look |= {"ms": 2 * dots.size, "label": dots.label or None}
     ax.plot(np.ravel(dots.x.at(state)), np.ravel(dots.y.at(state)), "o", **look)
 
 
-def _draw_arrow(ax: Axes, arrow: Arrow, panel: Panel, scene: Scene, state: State) -> None:
+def _draw_arrow(ax: Axes, arrow: Arrow, state: State) -> None:
     start, tip = arrow.start.at(state), arrow.tip.at(state)
     look = {
         "arrowstyle": "-|>",
@@ -91,20 +90,16 @@ def _draw_arrow(ax: Axes, arrow: Arrow, panel: Panel, scene: Scene, state: State
     ax.text(x, y, arrow.label, color=arrow.color, ha="center", va="center", weight="bold")
 
 
-def _draw_cells(ax: Axes, cells: Cells, panel: Panel, scene: Scene, state: State) -> None:
+def _draw_cells(ax: Axes, cells: Cells, state: State) -> None:
     values = cells.values.at(state)
     colours = LinearSegmentedColormap.from_list("cells", cells.colors)
     ax.imshow(values, cmap=colours, vmin=cells.low, vmax=cells.high, origin="lower", aspect="auto")
     if cells.digits is not None:
-        sign = "+" if cells.signed else ""
         for (row, column), value in np.ndenumerate(values):
             if np.isfinite(value):
                 shade = text_color(cells, value)
-                text = f"{value:{sign}.{cells.digits}f}"
+                text = f"{value:.{cells.digits}f}"
                 ax.text(column, row, text, ha="center", va="center", fontsize=6.5, color=shade)
-    if panel.pick_x and panel.pick_y:
-        corner = (state[panel.pick_x] - 0.5, state[panel.pick_y] - 0.5)
-        ax.add_patch(Rectangle(corner, 1, 1, fill=False, ec=COLORS["ink"], lw=2.5, clip_on=False))
 
 
 def text_color(cells: Cells, value: float) -> str:

@@ -94,7 +94,7 @@
       write(group, x + dx * 13, y + dy * 13, layer.label,
         { fill: layer.color, "dominant-baseline": "central", "font-weight": 700 });
     },
-    Cells: function (layer, scale, group, state, panel, ink) {
+    Cells: function (layer, scale, group, state, ink) {
       var rows = at(layer.values, state);
       var width = scale.x(1) - scale.x(0), height = scale.y(0) - scale.y(1);
       rows.forEach(function (row, r) {
@@ -105,16 +105,11 @@
           svg("rect", { x: x - width / 2, y: y - height / 2, width: width + 0.3,
             height: height + 0.3, fill: "rgb(" + rgb + ")" }, group);
           if (layer.digits !== null) {
-            write(group, x, y, (layer.signed && value > 0 ? "+" : "") + value.toFixed(layer.digits),
+            write(group, x, y, value.toFixed(layer.digits),
               { fill: dark ? "#fff" : ink, "dominant-baseline": "central", "font-size": 9.5 });
           }
         });
       });
-      if (panel.pick_x && panel.pick_y) {
-        svg("rect", { x: scale.x(state[panel.pick_x] - 0.5), y: scale.y(state[panel.pick_y] + 0.5),
-          width: width, height: height, fill: "none", stroke: ink, "stroke-width": 3,
-          "class": "explorer-picked" }, group);
-      }
     }
   };
 
@@ -154,11 +149,11 @@
       transform: "translate(" + scale.labelX + " " + (top + bottom) / 2 + ") rotate(-90)" });
     var group = svg("g", { "clip-path": "url(#" + id + ")" }, root);
     key(panel, figure);
-    if (panel.pick_x || panel.pick_y) listen(root, panel, scale, set, controls);
+    if (panel.pick_x) listen(root, panel, scale, set, controls);
     return function (state) {
       group.textContent = "";
       panel.layers.forEach(function (layer) {
-        draw[layer.kind](layer, scale, group, state, panel, ink);
+        draw[layer.kind](layer, scale, group, state, ink);
       });
     };
   }
@@ -166,8 +161,6 @@
   function listen(root, panel, scale, set, controls) {
     function nearest(name, value) {
       var places = controls[name].at, best = 0;
-      // On a map a cell's place is its number, on other axes it is its value.
-      if (panel.pick_x && panel.pick_y) places = places.map(function (_, i) { return i; });
       places.forEach(function (place, i) {
         if (Math.abs(place - value) < Math.abs(places[best] - value)) best = i;
       });
@@ -175,9 +168,7 @@
     }
     function pick(event) {
       var box = root.getBoundingClientRect(), zoom = W / box.width;
-      var x = (event.clientX - box.left) * zoom, y = (event.clientY - box.top) * zoom;
-      if (panel.pick_x) nearest(panel.pick_x, scale.toX(x));
-      if (panel.pick_y) nearest(panel.pick_y, scale.toY(y));
+      nearest(panel.pick_x, scale.toX((event.clientX - box.left) * zoom));
     }
     root.classList.add("explorer-pick");
     root.addEventListener("pointerdown", function (event) {

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from fa_lib.judges._runs import Runs
-from fa_lib.protocol2 import APART, LEARNED, READINGS
+from fa_lib.protocol import APART, LEARNED, READINGS
 
 
 class Part(NamedTuple):
@@ -17,11 +17,13 @@ class Part(NamedTuple):
     Attributes:
         above, below: in the statement's unit.
         smallest: mean of D that counts.
+        unit: where it is not the statement's.
     """
 
     above: pd.Series
     below: pd.Series | float
     smallest: float
+    unit: str = ""
 
     @property
     def difference(self) -> pd.Series:
@@ -110,13 +112,13 @@ def _directions(runs: Runs, against: str) -> Parts:
     by_data = runs.curve("displacement_cosine", "FA").iloc[-1]
     return {
         "apart": Part(runs.noise("displacements_apart", -1), APART, READINGS["2d"].smallest),
-        "noise towards feedback": Part(by_noise, 0.0, 0.0),
-        "data towards feedback": Part(by_data, 0.0, 0.0),
+        "noise towards feedback": Part(by_noise, 0.0, 0.0, "cosine"),
+        "data towards feedback": Part(by_data, 0.0, 0.0, "cosine"),
     }
 
 
 def distance_percent(runs: Runs, state: str) -> pd.Series:
-    """Frobenius distance of the last layer's forward and feedback weights, untrained being 100.
+    """Frobenius distance of the last layer's two kinds of weights, untrained 100 on average.
 
     Arguments:
         state: "untrained", "noise" (alone), "data" (FA at the horizon), "noise then data" (FAN
@@ -130,7 +132,7 @@ def distance_percent(runs: Runs, state: str) -> pd.Series:
         "noise then data": lambda: runs.at_horizon("distance", "FAN"),
         "data then noise": lambda: runs.curve("distance", "DN", phase="after").iloc[-1],
     }[state]()
-    return 100 * found / untrained
+    return 100 * found / untrained.mean()
 
 
 def _distance(runs: Runs, against: str) -> Parts:
@@ -161,12 +163,12 @@ def _readout(runs: Runs, against: str) -> Parts:
 
 def _top_share(runs: Runs, against: str) -> Parts:
     before, after = (runs.noise("top_share_w1", which, layers=3) for which in (0, -1))
-    return _one("4c", 100 * after / before, 100 * before / before)
+    return _one("4c", *(100 * share / before.mean() for share in (after, before)))
 
 
 def _rank(runs: Runs, against: str) -> Parts:
     before, after = (runs.noise("rank_w1", which, layers=3) for which in (0, -1))
-    return _one("4d", 100 * before / before, 100 * after / before)
+    return _one("4d", *(100 * rank / before.mean() for rank in (before, after)))
 
 
 def gap(runs: Runs, arm: str, layers: int = 3, images: int | None = None) -> pd.Series:
@@ -182,8 +184,13 @@ def _gap(runs: Runs, against: str) -> Parts:
 
 
 def _gram(runs: Runs, against: str) -> Parts:
-    rank = {arm: runs.at_horizon("gram_rank", arm, layers=3) for arm in ("FA", "FAN", against)}
-    return _one("4g", 100 * rank[against] / rank["FA"], 100 * rank["FAN"] / rank["FA"])
+    return _one("4g", *(gram_percent(runs, arm, layers=3) for arm in (against, "FAN")))
+
+
+def gram_percent(runs: Runs, arm: str, **which: int) -> pd.Series:
+    """Effective rank of the Gram matrix at the horizon, FA's being 100 on average."""
+    own, fa = (runs.at_horizon("gram_rank", one, **which) for one in (arm, "FA"))
+    return 100 * own / fa.mean()
 
 
 def moved_accuracy(runs: Runs, arm: str) -> pd.Series:
@@ -213,8 +220,8 @@ def meta_loss(runs: Runs, arm: str, steps: int = 100) -> pd.Series:
 
 
 def _meta(runs: Runs, against: str) -> Parts:
-    of = meta_loss(runs, "FA")
-    return _one("6a", 100 * meta_loss(runs, against) / of, 100 * meta_loss(runs, "FAN") / of)
+    of = meta_loss(runs, "FA").mean()
+    return _one("6a", *(100 * meta_loss(runs, arm) / of for arm in (against, "FAN")))
 
 
 def _closer(runs: Runs, against: str) -> Parts:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from fa_lib.judges._differences import Part, differences, distance_percent
+from fa_lib.judges._differences import Part, Parts, differences, distance_percent
 from fa_lib.judges._runs import Runs
-from fa_lib.protocol2 import LEVEL, SPREAD
+from fa_lib.judges._statistics import unpaired
+from fa_lib.protocol import LEVEL, SPREAD
 
 NOT_DIFFERENT = ("2g-stuck",)  # reports that a test finds nothing
 
@@ -42,20 +43,18 @@ def printed(runs: Runs, statement: str) -> Printed:
     if statement == "2g-order":  # the pair that the paper tests
         noise, both = (distance_percent(runs, state) for state in ("noise", "noise then data"))
         parts = {"": Part(noise, both, 0.0)}
-    p = {name: _unpaired(part) for name, part in parts.items()}
+    return printed_parts(runs.setting.name, statement, parts)
+
+
+def printed_parts(base: str, statement: str, parts: Parts) -> Printed:
+    """The same of samples at hand."""
+    p = {name: unpaired(part.above, part.below) for name, part in parts.items()}
     effect = {name: float(part.difference.mean()) for name, part in parts.items()}
     if statement in NOT_DIFFERENT:
         yes = all(value >= LEVEL for value in p.values())
     else:
-        yes = all(p[name] < LEVEL and effect[name] > 0 for name in parts)
-    return Printed(runs.setting.name, yes, p, effect)
-
-
-def _unpaired(part: Part) -> float:
-    above = part.above.dropna()
-    if isinstance(part.below, float):
-        return float(stats.ttest_1samp(above, part.below).pvalue)
-    return float(stats.ttest_ind(above, part.below.dropna()).pvalue)
+        yes = bool(parts) and all(p[name] < LEVEL and effect[name] > 0 for name in parts)
+    return Printed(base, yes, p, effect)
 
 
 def printed_neurons(base: str, untrained: ArrayLike, trained: ArrayLike) -> Printed:

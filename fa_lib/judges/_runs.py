@@ -96,21 +96,58 @@ class Runs:
         """In noise training before data: at its first record (which = 0) or its last (-1)."""
         return self.curve(metric, "FAN", phase="noise", layers=layers).iloc[which]
 
-    def converged(self, metric: str, arm: str) -> tuple[pd.Series, pd.Series]:
+    def converged(
+        self, metric: str, arm: str, layers: int = 2, images: int | None = None
+    ) -> tuple[pd.Series, pd.Series]:
         """At each network's first record at every fifth epoch with a training loss below CONVERGED.
 
         Returns:
             The metric there, or at the last record of a network that does not come there; and
             whether the network is late in that sense.
         """
-        loss, values = self.curve("train_loss", arm), self.curve(metric, arm)
-        loss = loss[(loss.index % (EVERY * self.per_epoch()) == 0) | (loss.index == loss.index[-1])]
+        values = self.curve(metric, arm, layers=layers, images=images)
+        first, late = self.ends(arm, layers, images)
+        return pd.Series({seed: values[seed].loc[step] for seed, step in first.items()}), late
+
+    def at_best(
+        self, metric: str, arm: str, layers: int = 2, images: int | None = None
+    ) -> pd.Series:
+        """Where the validation accuracy is highest, of the records until `converged` reads.
+
+        A network trains on beside slower ones: what came after its own end does not count.
+        """
+        ends, _ = self.ends(arm, layers, images)
+        followed = self.curve("validation_accuracy", arm, layers=layers, images=images)
+        values = self.curve(metric, arm, layers=layers, images=images)
+        seen = followed.where(
+            followed.index.to_numpy()[:, None] <= ends[followed.columns].to_numpy()
+        )
+        return pd.Series({seed: values[seed].loc[at] for seed, at in seen.idxmax().items()})
+
+    def at_loss(self, metric: str, arm: str, level: pd.Series, **which: Any) -> pd.Series:
+        """At each network's first record with a training loss of no more than its level, in nats.
+
+        NaN of a network that does not come there.
+        """
+        loss = self.curve("train_loss", arm, **which)
+        values = self.curve(metric, arm, **which)
+        below = loss.le(level[loss.columns], axis=1)
+        first = below.idxmax().where(below.any())
+        found = {seed: values.loc[at, seed] for seed, at in first.dropna().items()}
+        return pd.Series(found, index=loss.columns, dtype=float)
+
+    def ends(
+        self, arm: str, layers: int = 2, images: int | None = None
+    ) -> tuple[pd.Series, pd.Series]:
+        """The step at which `converged` reads each network, and whether it is late."""
+        loss = self.curve("train_loss", arm, layers=layers, images=images)
+        every = EVERY * self.per_epoch(self._images({"layers": layers, "images": images}))
+        loss = loss[(loss.index % every == 0) | (loss.index == loss.index[-1])]
         below = loss < CONVERGED
         late = ~below.any()
         # Networks train on beside slower ones: a record may be there for some of them only.
         last = loss.apply(lambda column: column.last_valid_index())
-        first = below.idxmax().where(~late, last)
-        return pd.Series({seed: values.loc[step, seed] for seed, step in first.items()}), late
+        return below.idxmax().where(~late, last), late
 
     def _images(self, which: dict[str, object]) -> int | None:
         images, layers = which.get("images"), which.get("layers", 2)

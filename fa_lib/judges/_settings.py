@@ -19,7 +19,7 @@ from fa_lib.judges._statistics import (
     spread,
     worst,
 )
-from fa_lib.protocol2 import BASES_NEEDED, FEW, FEWEST, HALF, LEVEL, MOST, READINGS
+from fa_lib.protocol import BASES_NEEDED, FEW, FEWEST, HALF, LEVEL, MOST, READINGS
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,17 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 
 
+def mean_interval(values: ArrayLike) -> tuple[float, float, float]:
+    """Mean and 95 % t-interval; the interval is NaN for fewer than two values."""
+    sample = np.asarray(values, dtype=float)
+    mean = float(sample.mean())
+    if len(sample) < 2:
+        return mean, math.nan, math.nan
+    half = float(sample.std(ddof=1)) / math.sqrt(len(sample))
+    half *= float(stats.t.ppf(0.975, len(sample) - 1))
+    return mean, mean - half, mean + half
+
+
 class Paired(NamedTuple):
     """A paired t-test: how many pairs, their mean, its standard error, the two-sided p."""
 
@@ -41,6 +52,16 @@ def paired(differences: ArrayLike) -> Paired:
     if error == 0:
         return Paired(n, mean, 0.0, float(mean == 0))
     return Paired(n, mean, error, float(2 * stats.t.sf(abs(mean / error), n - 1)))
+
+
+def unpaired(above: ArrayLike, below: ArrayLike) -> float:
+    """Two-sided p of the two-sample t-test; of the one-sample test where `below` is a number."""
+    sample = np.asarray(above, dtype=float)
+    sample = sample[~np.isnan(sample)]
+    if np.ndim(below) == 0:
+        return float(stats.ttest_1samp(sample, float(np.asarray(below))).pvalue)
+    other = np.asarray(below, dtype=float)
+    return float(stats.ttest_ind(sample, other[~np.isnan(other)]).pvalue)
 
 
 def code(differences: ArrayLike, smallest: float, level: float) -> str:

@@ -1,248 +1,252 @@
-"""Panels of Figure 2: the arms, and alignment through noise training and the data that follows.
-
-The data panels take a `Run` of `fa_lib.claims.runs`, all arms in one setting at one size of the
-training set, and draw on the axes they are given. Panels of one figure share their lines, so the
-legend is left to the caller: each function returns its lines by arm, for `legend_below`.
-"""
+"""The paper's Figure 2: learning from data after noise, without it, and before it."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import Rectangle
 
-from fa_lib.claims import Run
-from fa_lib.experiments._arms import ARMS, Arm
-from fa_lib.plotting._fig1 import noise_step_axis
-from fa_lib.plotting._style import COLORS, STRONG_ARMS, mean_and_band, plot_arms
+from fa_lib.judges._differences import area_percent, distance_percent
+from fa_lib.judges._runs import Runs
+from fa_lib.plotting._style import (
+    ARMS,
+    COLORS,
+    arm_look,
+    legend_below,
+    mark_ninety,
+    mean_marker,
+    new_figure,
+    panel_title,
+    plot_arms,
+    rows_of,
+    runs_of,
+    within_percent,
+)
+from fa_lib.schema import title_of
+from fa_lib.settings import Setting
 
-__all__ = [
-    "draw_arms",
-    "plot_alignment_course",
-    "plot_curves",
-    "plot_lead",
-    "plot_total_steps",
-]
+__all__ = ["figure2"]
 
-CENTERED = "centered_alignment_angle_w2"
+LEARN = ("FA", "FAN", "BP", "Z")
+ON_NOISE = (0, (1.2, 1))  # dashes of a path in noise training
+ANGLE, DISTANCE = "angle of $W_2$ to $B$ (degrees)", "distance of $W_2$ to $B$\n(% of untrained)"
+
+# State of panels e and g: its name there, the arm whose colour it takes, whether it has seen data.
+STATES = {
+    "untrained": ("start", "FA", False),
+    "noise": ("noise", "FAN", False),
+    "data": ("data", "FA", True),
+    "noise then data": ("noise,\ndata", "FAN", True),
+    "data then noise": ("data,\nnoise", "DN", True),
+}
+PLANE = ("pc1", "pc2", "explained_variance")
+# Paths of panel d: arm, phase, dashes, name.
+PATHS = (
+    ("FAN", "noise", ON_NOISE, "noise"),
+    ("FAN", "data", "-", "then data"),
+    ("FA", "data", "-", "data"),
+    ("DN", "after", ON_NOISE, "then noise"),
+)
 
 
-def draw_arms(ax: Axes, arms: Iterable[str] = tuple(ARMS)) -> None:
-    """The arms as a diagram of phases: a row each, from the first weights to the last.
+def figure2(table: pd.DataFrame, setting: Setting, *, narrow: bool = False) -> Figure:
+    """Accuracy, alignment, paths and distances of the last layer, and the order of the phases.
 
     Arguments:
-        arms: names, keys of the experiment's arms.
+        table: of the experiment "fig2".
+        setting: the base that is drawn.
+        narrow: for a phone.
     """
-    names = list(arms)
-    columns = [("first weights", 1.3, 3.5), ("before the data", 5.0, 7.5), ("the data", 12.7, 4.3)]
-    ax.set(xlim=(0, 17.2), ylim=(len(names) + 0.05, -0.95))
-    ax.axis("off")
-    for title, left, width in columns:
-        ax.text(left + width / 2, -0.55, title, ha="center", va="center", fontweight="bold")
-    for row, name in enumerate(names):
-        strong = name in STRONG_ARMS
-        weight = "bold" if strong else "normal"
-        ax.text(1.05, row + 0.45, name, ha="right", va="center", fontweight=weight)
-        for (_, left, width), (text, changed) in zip(columns, _phases(ARMS[name]), strict=True):
-            if text:
-                _box(ax, left, row, width, text, name, filled=changed, strong=strong)
-            else:
-                edge = left + width + 0.1
-                ax.plot([left - 0.1, edge], [row + 0.45] * 2, color=COLORS["null"], lw=1, ls=":")
+    runs = runs_of(table, setting)
+    plane = table[(table["setting"] == setting.name) & table["metric"].isin(PLANE)]
+    if narrow:
+        heights = (1.5, 2.1, 1.7, 2.1, 2.9, 1.9, 0.95, 1.8, 1.8, 0.6)
+        fig, rows = new_figure(heights, narrow=True)
+        a, b, area = (row.subplots() for row in rows[:3])
+        noise, data = rows[3].subplots(1, 2, sharey=True, width_ratios=(1, 1.6))
+        d, e, f, g, angle = (row.subplots() for row in rows[4:9])
+    else:
+        fig, rows = new_figure((1.4, 2.2, 2.4, 2.2, 0.4), narrow=False)
+        a = rows[0].subplots()
+        b, area = rows[1].subplots(1, 2, width_ratios=(2.2, 1))
+        left, right = rows[2].subfigures(1, 2, width_ratios=(1.4, 1), squeeze=False)[0]
+        noise, data = left.subplots(1, 2, sharey=True, width_ratios=(1, 1.6))
+        d = right.subplots()
+        e, f, g, angle = rows[3].subplots(1, 4, width_ratios=(1.1, 0.7, 1.4, 1.4))
+    _design(a, runs, narrow)
+    lines = _accuracy(b, runs)
+    _areas(area, runs)
+    lines |= _alignment(noise, data, runs)
+    _paths(d, plane)
+    _distances(e, runs)
+    _orders(f)
+    lines |= _after_order(g, angle, runs)
+    legend_below(rows[-1], _keys(lines), ncols=2 if narrow else 3)
+    return fig
 
 
-def _phases(arm: Arm) -> list[tuple[str, bool]]:
-    """What happens in each phase, and whether that sets the arm apart from plain FA."""
-    readout = {"": "He-normal", "zero": "readout zero", "matched": "readout rescaled"}
-    before = {
-        "": "",
-        "labels": "noise, random labels",
-        "uniform": "noise, soft target $1/C$",
-        "images": "images, permuted labels",
+def _keys(lines: dict[str, Line2D]) -> dict[str, Line2D]:
+    """Each arm's line and marker in one, with the label it has."""
+    return {
+        arm: Line2D([], [], marker=ARMS[arm].marker, label=str(line.get_label()), **arm_look(arm))
+        for arm, line in lines.items()
     }
-    rule = f"{arm.before_rule.upper()} on " if arm.before else ""
-    feedback = ", fresh $B$" if arm.fresh_feedback else ""
-    return [
-        (readout[arm.readout], bool(arm.readout)),
-        (rule + before[arm.before], True),
-        (arm.rule.upper() + feedback, arm.rule != "fa" or arm.fresh_feedback),
+
+
+def _design(ax: Axes, runs: Runs, narrow: bool) -> None:
+    """Panel a: what each arm goes through."""
+    setting = runs.setting
+    wrap = "\n" if narrow else " "
+    noise = f"noise,{wrap}{setting.noise_steps:,} steps"
+    data = f"{setting.images:,} images of {title_of(runs.task)},{wrap}{setting.horizon} epochs"
+    fa, bp = ("FA", "BP") if narrow else ("feedback alignment", "backpropagation")
+    phases = {"FA": ("", fa), "FAN": (fa, fa), "BP": ("", bp), "Z": ("$W_2$ set to 0", fa)}
+    ax.set(xlim=(0, 10), ylim=(len(phases), -0.9 if narrow else -0.6))
+    for x, text in ((2.6, noise), (7.1, data)):
+        ax.text(x, -0.05, text, ha="center", va="bottom", fontsize=7.5)
+    for row, (arm, texts) in enumerate(phases.items()):
+        ax.text(1.0, row + 0.45, arm, ha="right", va="center", color=COLORS[arm], weight="bold")
+        for x, width, text in zip((1.2, 4.3), (2.8, 5.6), texts, strict=True):
+            if text:
+                _box(ax, x, row, width, text, COLORS[arm])
+            else:
+                ax.plot([x, x + width], [row + 0.45] * 2, color=COLORS["null"], lw=1, ls=":")
+    ax.axis("off")
+    panel_title(ax, "a", "the arms")
+
+
+def _box(ax: Axes, x: float, row: float, width: float, text: str, color: str) -> None:
+    ax.add_patch(Rectangle((x, row + 0.08), width, 0.76, fc=(color, 0.14), ec=color, lw=1.1))
+    ax.text(x + width / 2, row + 0.46, text, ha="center", va="center", fontsize=7.5)
+
+
+def _accuracy(ax: Axes, runs: Runs) -> dict[str, Line2D]:
+    """Panel b: accuracy on test images."""
+    lines = _over_epochs(ax, runs, "test_accuracy", LEARN, times=100)
+    ax.set_ylabel("test accuracy (%)")
+    within_percent(ax)
+    panel_title(ax, "b", f"learning {title_of(runs.task)}")
+    return lines
+
+
+def _over_epochs(
+    ax: Axes, runs: Runs, metric: str, arms: Sequence[str], times: float = 1
+) -> dict[str, Line2D]:
+    """Curves to the horizon."""
+    per = runs.per_epoch()
+    rows = [
+        rows_of(runs.curve(metric, arm), arm, last=runs.horizon * per, per=per, times=times)
+        for arm in arms
     ]
+    ax.set(xlabel="epochs of data", xlim=(0, runs.horizon))
+    return plot_arms(ax, pd.concat(rows))
 
 
-def _box(
-    ax: Axes,
-    left: float,
-    top: float,
-    width: float,
-    text: str,
-    arm: str,
-    *,
-    filled: bool,
-    strong: bool,
-) -> None:
-    color = COLORS[arm]
-    ax.add_patch(
-        FancyBboxPatch(
-            (left, top + 0.09),
-            width,
-            0.72,
-            boxstyle="round,pad=0,rounding_size=0.12",
-            fc=(color, 0.25) if filled else "white",
-            ec=color,
-            lw=1.8 if strong else 1.0,
-        )
-    )
-    ax.text(left + width / 2, top + 0.47, text, ha="center", va="center", fontsize=7.5)
+def _areas(ax: Axes, runs: Runs) -> None:
+    """Panel b, inset: the area under each network's curve."""
+    for place, arm in enumerate(LEARN):
+        mean_marker(ax, place, area_percent(runs, arm), arm, dots=True)
+    ax.set_xticks(range(len(LEARN)), LEARN)
+    ax.set(xlim=(-0.5, len(LEARN) - 0.5), ylabel="area: mean accuracy (%)")
+    within_percent(ax)
+    panel_title(ax, "", "area under the curve")
 
 
-def curve_rows(run: Run, metric: str, *, whole: bool = False) -> pd.DataFrame:
-    """A metric of all arms that have it, as columns arm, seed, step, value.
-
-    Arguments:
-        whole: with what was recorded after the curve's end.
-    """
-    parts = [pd.DataFrame(columns=["arm", "seed", "step", "value"])]
-    for arm in (arm for arm, name in run.curves if name == metric):
-        wide = run.whole(arm, metric) if whole else run.curve(arm, metric)
-        rows = wide.rename_axis("step").reset_index().melt("step", var_name="seed")
-        parts.append(rows.assign(arm=arm))
-    return pd.concat(parts[1:] or parts, ignore_index=True)
-
-
-def plot_alignment_course(
-    axes: tuple[Axes, Axes], table: pd.DataFrame, run: Run
-) -> dict[str, Line2D]:
-    """The centred angle through noise training, and on through the data.
-
-    Arguments:
-        axes: left for the noise, right for the data; they share their y axis.
-        table: of `fa_lib.run("fig2", ...)`, for the noise.
-    """
-    noise = table[(table["panel"] == "noise") & (table["metric"] == CENTERED)]
-    noise = noise[noise["width"] == noise["width"].iloc[0]]
-    plot_arms(axes[0], noise)
-    noise_step_axis(axes[0], noise["step"].max())
-    lines = plot_curves(axes[1], run, CENTERED)
-    for ax in axes:
-        ax.axhline(90, color=COLORS["ink"], lw=0.8, ls=(0, (4, 2)))
-    axes[0].set_ylabel("centred angle (degrees)")
+def _alignment(noise: Axes, data: Axes, runs: Runs) -> dict[str, Line2D]:
+    """Panel c: the mean angle of hidden neurons, in noise training and then on data."""
+    plot_arms(noise, rows_of(runs.curve("neuron_angle", "FAN", phase="noise"), "FAN"))
+    lines = _over_epochs(data, runs, "neuron_angle", ("FA", "FAN", "Z"))
+    for ax in (noise, data):
+        mark_ninety(ax)
+    noise.set(xlabel="noise step", ylabel=ANGLE, xlim=(0, runs.setting.noise_steps))
+    panel_title(noise, "c", "noise ...")
+    panel_title(data, "", "... then data")
     return lines
 
 
-def plot_curves(
-    ax: Axes, run: Run, metric: str, *, arms: Iterable[str] = tuple(ARMS), scale: float = 1.0
-) -> dict[str, Line2D]:
-    """A metric against the data step to the end of the curve; epoch 1 is marked below the axis.
+def _paths(ax: Axes, plane: pd.DataFrame) -> None:
+    """Panel d: the last layer's weights in a plane of principal components, of one network."""
+    own = plane[plane["seed"] == plane["seed"].min()]
+    points = own.pivot_table(index=["arm", "phase", "step"], columns="metric", values="value")
+    for arm, phase, dashes, name in PATHS:
+        path = points.loc[arm, phase][["pc1", "pc2"]].to_numpy()
+        ax.plot(*path.T, color=COLORS[arm], ls=dashes, lw=1.8, label=name)
+        ax.plot(*path[-1], ARMS[arm].marker, color=COLORS[arm], ms=5, mec="white", mew=0.5)
+    start = points.loc["FAN", "noise"][["pc1", "pc2"]].to_numpy()[0]
+    feedback = points.loc["B", "plane"][["pc1", "pc2"]].to_numpy()[0]
+    ax.plot(*start, "o", mfc="white", color=COLORS["ink"], ms=5)
+    ax.plot(*feedback, "*", color=COLORS["ink"], ms=9)
+    # The start's name on the side that the paths leave it from, that of B on their side of it.
+    middle = points.drop(index="B")[["pc1", "pc2"]].mean().to_numpy()
+    for point, text, away in ((start, "start", 15), (feedback, "$B$", -13)):
+        aside = away * (point - middle) / np.linalg.norm(point - middle)
+        ax.annotate(
+            text, tuple(point), tuple(aside), textcoords="offset points", ha="center", va="center",
+            fontsize=8,
+        )  # fmt: skip
+    share = points.loc["plane", "plane"]["explained_variance"]
+    names = [f"component {i} ({100 * share[i]:.0f} % of variance)" for i in (1, 2)]
+    ax.set(xlabel=names[0], ylabel=names[1])
+    ax.set_aspect("equal", adjustable="datalim")
+    ax.margins(0.15)
+    ax.legend(fontsize=7, handlelength=2)
+    panel_title(ax, "d", "paths of one network's $W_2$")
 
-    Arguments:
-        arms: to draw; those that do not have the metric are left out.
-        scale: factor on the values, 100 for per cent.
-    """
-    rows = curve_rows(run, metric)
-    rows = rows[rows["arm"].isin(list(arms))]
-    lines = plot_arms(ax, rows.assign(value=scale * rows["value"]))
-    data_step_axis(ax, run, rows["step"])
+
+def _states(ax: Axes, values: dict[str, pd.Series]) -> dict[str, Line2D]:
+    """A place for each state, in order."""
+    lines = {}
+    for place, (state, sample) in enumerate(values.items()):
+        _, arm, seen = STATES[state]
+        lines[arm] = mean_marker(ax, place, sample, arm, hollow=not seen, dots=True)
+    ax.set_xticks(range(len(values)), [STATES[state][0] for state in values], fontsize=7)
+    ax.set_xlim(-0.5, len(values) - 0.5)
     return lines
 
 
-def lead_over(run: Run, metric: str, reference: str, arms: Iterable[str]) -> pd.DataFrame:
-    """The reference arm's value minus each arm's, seed by seed and step by step, where defined.
-
-    Returns:
-        Columns arm, seed, step, value.
-    """
-    rows = curve_rows(run, metric)
-    key = ["seed", "step"]
-    base = rows[rows["arm"] == reference].set_index(key)["value"].rename("reference")
-    others = rows[rows["arm"].isin(list(arms))].join(base, on=key)
-    difference = others["reference"] - others["value"]
-    return others.assign(value=difference).drop(columns="reference").dropna(subset="value")
-
-
-def plot_lead(
-    ax: Axes,
-    run: Run,
-    metric: str,
-    *,
-    arms: Iterable[str] = ("FAN", "Z", "S"),
-    smallest_effect: float,
-) -> dict[str, Line2D]:
-    """FA's value of a metric minus other arms', paired by seed, over the data step.
-
-    Arguments:
-        metric: better where it is smaller.
-        arms: to compare with FA; those that do not have the metric are left out.
-        smallest_effect: of the claim, drawn dotted.
-    """
-    rows = lead_over(run, metric, "FA", arms)
-    lines = plot_arms(ax, rows)
-    ax.axhline(0, color=COLORS["ink"], lw=0.8, ls=(0, (4, 2)))
-    ax.axhline(smallest_effect, color=COLORS["ink"], lw=0.8, ls=":")
-    data_step_axis(ax, run, rows["step"])
-    return lines
+def _distances(ax: Axes, runs: Runs) -> None:
+    """Panel e: distance to the feedback weights, with a zero readout's as a line."""
+    states = ("untrained", "data", "noise then data")
+    _states(ax, {state: distance_percent(runs, state) for state in states})
+    zero = 100 * runs.at_horizon("distance", "Z") / runs.noise("distance", 0).mean()
+    ax.axhline(zero.mean(), color=COLORS["Z"], lw=1.2, ls=ARMS["Z"].dashes, zorder=1)
+    ax.annotate(
+        "Z, data", (1, zero.mean()), (0, 2), xycoords=("axes fraction", "data"),
+        textcoords="offset points", ha="right", fontsize=7,
+    )  # fmt: skip
+    ax.set_ylabel(DISTANCE)
+    panel_title(ax, "e", "nearer to $B$")
 
 
-def plot_total_steps(
-    ax: Axes,
-    table: pd.DataFrame,
-    run: Run,
-    metric: str,
-    *,
-    arms: Iterable[str] = (*STRONG_ARMS, "Z", "S"),
-    scale: float = 1.0,
-) -> dict[str, Line2D]:
-    """A metric against all steps, those of noise training counted, up to the last record.
-
-    Noise training itself is drawn thin, where the metric is recorded in it.
-
-    Arguments:
-        table: of `fa_lib.run("fig2", ...)`, for the noise.
-        arms, scale: as in `plot_curves`.
-    """
-    rows = curve_rows(run, metric, whole=True)
-    rows = rows[rows["arm"].isin(list(arms))]
-    total = rows["step"] + rows["arm"].map(run.noise_steps)
-    rows = _while_all_go_on(rows.assign(value=scale * rows["value"], total=total).dropna())
-    lines = plot_arms(ax, rows[rows["total"] > 0], x="total")
-    noise = table[(table["panel"] == "noise") & (table["metric"] == metric)]
-    noise = noise[(noise["arm"] == "FAN") & (noise["step"] > 0)]
-    if not noise.empty:
-        noise = noise[noise["width"] == noise["width"].iloc[0]]
-        noise = noise.assign(value=scale * noise["value"])
-        mean_and_band(ax, noise, label="FA on noise", color=COLORS["FAN"], lw=0.9)
-    ax.set_xscale("log")
-    ax.xaxis.set_major_formatter("{x:,.0f}")
-    ax.set_xlabel("steps, those on noise counted")
-    return lines
+def _orders(ax: Axes) -> None:
+    """Panel f: the two orders."""
+    ax.set(xlim=(-0.02, 2.12), ylim=(2.6, -0.7))
+    for row, (arm, order) in enumerate((("FAN", ("noise", "data")), ("DN", ("data", "noise")))):
+        for place, phase in enumerate(order):
+            _box(ax, 1.1 * place, row, 1.0, phase, COLORS[arm])
+    ax.axis("off")
+    panel_title(ax, "f", "two orders")
 
 
-def _while_all_go_on(rows: pd.DataFrame) -> pd.DataFrame:
-    """Without the records that some of an arm's seeds no longer have, having stopped early."""
-    counts = rows.groupby(["arm", "step"])["seed"].transform("nunique")
-    return rows[counts == rows.groupby("arm")["seed"].transform("nunique")]
-
-
-def data_step_axis(ax: Axes, run: Run, steps: pd.Series) -> None:
-    """A logarithmic axis that has room for step 0, linear up to the first record.
-
-    A small triangle marks the end of epoch 1, and the last unit ends the axis.
-    """
-    first, last = int(steps[steps > 0].min()), int(steps.max())
-    ax.set_xscale("symlog", linthresh=first, linscale=0.4)
-    ticks = [0, *(10**p for p in range(math.ceil(math.log10(first)), 9) if 10**p <= last)]
-    ax.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
-    ax.set_xlim(0, last * 1.08)
-    ax.plot(
-        run.unit,
-        0,
-        marker="^",
-        ms=5,
-        color=COLORS["ink"],
-        transform=ax.get_xaxis_transform(),
-        clip_on=False,
-    )
-    ax.set_xlabel("data step")
+def _after_order(distance: Axes, angle: Axes, runs: Runs) -> dict[str, Line2D]:
+    """Panel g: distance and angle to the feedback weights after noise, data, and both."""
+    lines = _states(distance, {state: distance_percent(runs, state) for state in STATES})
+    turned = {
+        "untrained": runs.noise("neuron_angle", 0),
+        "noise": runs.noise("neuron_angle", -1),
+        "data": runs.at_horizon("neuron_angle", "FA"),
+        "noise then data": runs.at_horizon("neuron_angle", "FAN"),
+        "data then noise": runs.curve("neuron_angle", "DN", phase="after").iloc[-1],
+    }
+    _states(angle, turned)
+    mark_ninety(angle)
+    distance.set_ylabel(DISTANCE)
+    angle.set_ylabel(ANGLE)
+    panel_title(distance, "g", "distance")
+    panel_title(angle, "", "angle")
+    return {arm: lines[arm] for arm in lines if arm == "DN"}

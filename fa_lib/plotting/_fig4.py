@@ -1,294 +1,241 @@
-"""Data panels of Figure 4: readout, dimensionality, rank and generalisation.
-
-Every function takes the table of `fa_lib.run("fig4", ...)` and draws on the axes it is given. The
-panels of one figure share their lines, so the legend is left to the caller.
-"""
+"""The paper's Figure 4: simpler weights after noise training, and better generalisation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from fa_lib.claims import mean_interval
-from fa_lib.plotting._fig1 import noise_step_axis
+from fa_lib.experiments.fig4 import DEPTH, IMAGES
+from fa_lib.judges._differences import gap
+from fa_lib.judges._runs import Runs
+from fa_lib.plotting._fig3 import arm_key, arms_by_level
 from fa_lib.plotting._style import (
-    ARMS,
     COLORS,
-    arm_look,
-    arms_in,
+    TASK_LOOKS,
+    legend_below,
     log_axis,
     mean_and_band,
+    mean_marker,
+    new_figure,
+    panel_title,
     plot_arms,
+    rows_of,
+    runs_of,
+    seeds_in,
 )
+from fa_lib.schema import title_of
+from fa_lib.settings import Setting
 
-__all__ = [
-    "plot_against_loss",
-    "plot_by_size",
-    "plot_effect_map",
-    "plot_measures_of_rank",
-    "plot_size_differences",
-    "plot_spectra",
-    "plot_through_noise",
-]
+__all__ = ["figure4"]
 
-DASHES = ("-", "--", ":")
-SPECTRA = {  # label, colour, dashes
-    "start": ("start", "null", "-"),
-    "noise": ("after noise", "FAN", ":"),
-    "FA": ("FA, after data", "FA", "-"),
-    "FAN": ("FA with noise, after data", "FAN", "-"),
-    "BP": ("BP, after data", "BP", "-"),
-}
+LEARN = ("FA", "FAN", "Z")
+FAINT = "#D9D9D9"
+DASHED: dict[str, Any] = {"color": COLORS["ink"], "lw": 0.9, "ls": (0, (4, 2)), "zorder": 1}
+LEAST = 1e-4  # probabilities below it are counted in the histograms' first bin
+GAP = "test less training loss\n(nats)"
+GRAM = "effective rank of Gram\nmatrix (dimensions)"
 
 
-def plot_through_noise(
-    ax: Axes, table: pd.DataFrame, metric: str, *, relative: bool = False
-) -> None:
-    """A metric through noise training: FA at each width, and the controls at the first.
+def figure4(table: pd.DataFrame, setting: Setting, *, narrow: bool = False) -> Figure:
+    """What noise training does to readout and weights, and data then to loss and features.
 
     Arguments:
-        metric: of the panel "noise".
-        relative: in per cent of each network's value before noise training.
+        table: of the experiment "fig4".
+        setting: the base that is drawn.
+        narrow: for a phone.
     """
-    rows = table[(table["panel"] == "noise") & (table["metric"] == metric)]
-    rows = _in_percent(rows) if relative else rows
-    widths = list(dict.fromkeys(rows.loc[rows["arm"] == "FAN", "width"]))
-    for width, dashes in zip(widths, DASHES, strict=False):
-        by_fa = rows[(rows["arm"] == "FAN") & (rows["width"] == width)]
-        label = f"FA on noise, width {width}"
-        mean_and_band(ax, by_fa, label=label, color=COLORS["FAN"], ls=dashes)
-    for arm, label in (("BPN", "BP on noise"), ("U", "FA on noise, target 1/C")):
-        control = rows[rows["arm"] == arm]
-        if not control.empty:
-            label = f"{label}, width {widths[0]}"
-            mean_and_band(ax, control, label=label, opacity=0.1, **arm_look(arm))
-    if relative:
-        ax.axhline(100, color=COLORS["ink"], lw=0.8, ls=(0, (4, 2)))
-    noise_step_axis(ax, rows["step"].max())
-
-
-def plot_measures_of_rank(ax: Axes, table: pd.DataFrame) -> None:
-    """Three ways to count the directions of W1 through noise training, at the first width.
-
-    In per cent of each network's value before noise training; the legend gives that value's mean.
-    """
-    for metric, name, dashes in (
-        ("entropy_rank_w1", "entropy rank", "--"),
-        ("dimensionality_w1", "participation ratio", "-"),
-        ("stable_rank_w1", "stable rank", ":"),
+    runs = runs_of(table, setting)
+    own = table[table["setting"] == setting.name]
+    spectrum, data = own[own["phase"] == "spectrum"], own[own["phase"] == "data"]
+    sizes = sorted(data.loc[data["layers"] == DEPTH, "images"].astype(int).unique())
+    images = max((size for size in sizes if size <= IMAGES), default=sizes[0])
+    depths = sorted(data.loc[data["images"] == images, "layers"].astype(int).unique())
+    if narrow:
+        heights = (2.3, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 0.55)
+        fig, rows = new_figure(heights, narrow=True)
+        a, b, c, d, e, f, g, h = (row.subplots() for row in rows[:-1])
+    else:
+        fig, rows = new_figure((2.35, 2.15, 2.15, 0.35), narrow=False)
+        a, b = rows[0].subplots(1, 2, width_ratios=(1.45, 1))
+        c, d, e = rows[1].subplots(1, 3)
+        f, g, h = rows[2].subplots(1, 3, width_ratios=(1.25, 0.75, 1))
+    _design(a, runs, images)
+    probabilities = spectrum[spectrum["metric"] == "probability"]
+    classes = round(1 / float(probabilities["value"].mean()))  # those of an input sum to one
+    _probabilities(b, probabilities, classes)
+    _singular_values(c, spectrum, classes)
+    _ranks(d, runs)
+    lines = [
+        _gap_through_data(e, runs, images),
+        *_over(f, sizes, lambda arm, size: gap(runs, arm, DEPTH, size)),
+        _features(g, runs, images),
+        *_over(h, depths, lambda arm, layers: _gram_rank(runs, arm, layers, images)),
+    ]
+    for ax, label, title in (
+        (f, GAP, "gap over training sets"),
+        (h, GRAM, "rank over depths"),
     ):
-        rows = table[(table["panel"] == "noise") & (table["metric"] == metric)]
-        rows = rows[rows["arm"] == "FAN"]
-        rows = rows[rows["width"] == rows["width"].iloc[0]]
-        start = rows.loc[rows["step"] == 0, "value"].mean()
-        label = f"{name}, {start:.0f} at the start"
-        rows = _in_percent(rows)
-        mean_and_band(ax, rows, label=label, color=COLORS["FAN"], ls=dashes)
-    ax.axhline(100, color=COLORS["ink"], lw=0.8, ls=(0, (4, 2)))
-    noise_step_axis(ax, rows["step"].max())
+        ax.set_ylabel(label)
+        panel_title(ax, "f" if ax is f else "h", title)
+    f.set_xlabel(f"training images, {DEPTH} layers")
+    h.set_xlabel(f"layers, {images:,} images")
+    legend_below(rows[-1], *lines, ncols=2 if narrow else 3)
+    return fig
 
 
-def plot_spectra(
-    ax: Axes,
-    table: pd.DataFrame,
-    names: Sequence[str],
-    *,
-    relative: bool = False,
-    classes: int = 10,
-) -> None:
-    """Singular values of W1, largest first; a dotted line ends the first classes - 1.
+# -- Design ----------------------------------------------------------------------------------------
 
-    Arguments:
-        names: among "start", "noise", "FA", "FAN" and "BP"; those that the table lacks are left
-            out.
-        relative: in per cent of the singular value with that rank at the start.
-    """
-    rows = table[table["panel"] == "spectrum"]
-    if relative:
-        at_rank = rows.set_index(["seed", "step"])["value"]
-        start = at_rank[(rows["arm"] == "start").to_numpy()]
-        rows = rows.assign(value=100 * (at_rank / start.reindex(at_rank.index)).to_numpy())
-    for name in names:
-        label, color, dashes = SPECTRA[name]
-        of_name = rows[rows["arm"] == name]
-        if not of_name.empty:
-            mean_and_band(ax, of_name, label=label, color=COLORS[color], ls=dashes, lw=1.4)
-    ax.axvline(classes - 0.5, color=COLORS["ink"], lw=0.8, ls=":")
+
+def _design(ax: Axes, runs: Runs, images: int) -> None:
+    """Panel a: the two phases, and where in the network each panel looks."""
+    setting = runs.setting
+    ax.set(xlim=(0, 10), ylim=(0.35, 6.5))
+    ax.axis("off")
+    data = f"{images:,} images, {setting.horizon} epochs:\n{title_of(runs.task)}"
+    for x, width, words, color in (
+        (0.1, 3.6, f"noise, random labels,\n{setting.noise_steps:,} steps", "FAN"),
+        (4.5, 5.4, data, "null"),
+    ):
+        look: dict[str, Any] = {"fc": (COLORS[color], 0.16), "ec": COLORS[color], "lw": 1.1}
+        ax.add_patch(Rectangle((x, 5.3), width, 1.15, **look))
+        ax.text(x + width / 2, 5.87, words, ha="center", va="center", fontsize=7)
+    arrow = {"arrowstyle": "-|>", "color": COLORS["ink"], "lw": 1.3}
+    ax.annotate("", (4.5, 5.87), (3.7, 5.87), arrowprops={**arrow, "shrinkA": 1, "shrinkB": 1})
+    columns = {0.9: 5, 3.8: 4, 6.4: 4, 9.0: 3}
+    layers = [(x, np.linspace(2.0, 4.2, count)) for x, count in columns.items()]
+    for place, ((x, ys), (next_x, next_ys)) in enumerate(itertools.pairwise(layers), 1):
+        for y in ys:
+            for next_y in next_ys:
+                ax.plot([x, next_x], [y, next_y], color=FAINT, lw=0.7, zorder=1)
+        middle = (x + next_x) / 2
+        ax.text(middle, 4.42, f"$W_{place}$", ha="center", va="bottom", fontsize=8)
+    for x, ys in layers:
+        ax.plot(np.full(len(ys), x), ys, "o", ms=6, mfc="white", mec=COLORS["ink"], mew=1)
+    for x, letters, words in (
+        (2.35, "c, d", "singular values,\neffective rank"),
+        (5.6, "g, h", "features'\nGram matrix"),
+        (8.6, "b, e, f", "probabilities,\nlosses"),
+    ):
+        ax.text(x, 1.72, letters, ha="center", va="top", fontsize=7.5, weight="bold")
+        ax.text(x, 1.22, words, ha="center", va="top", fontsize=7)
+    panel_title(ax, "a", "noise, then data, and what is looked at")
+
+
+# -- Noise training --------------------------------------------------------------------------------
+
+
+def _probabilities(ax: Axes, rows: pd.DataFrame, classes: int) -> None:
+    """Panel b: of every class on noise inputs, before and after noise training."""
+    bins = np.geomspace(LEAST, 1, 33).tolist()
+    each = 0
+    for name, step, color in _ends(rows):
+        shown = rows.loc[rows["step"] == step]
+        values = shown["value"].to_numpy()
+        each = len(values) // seeds_in(shown)
+        share = np.full(len(values), 100 / len(values))
+        style: dict[str, Any] = {
+            "histtype": "stepfilled",
+            "alpha": 0.65,
+            "color": COLORS[color],
+            "label": name,
+        }
+        ax.hist(values.clip(LEAST, 1), bins, weights=share, **style)
+    ax.axvline(1 / classes, **DASHED, label=f"chance, 1/{classes}")
     log_axis(ax, "x")
-    ax.set_xlim(0.9, rows["step"].max())
-    ax.set_xlabel("rank of the singular value")
+    ax.set(xlabel="readout's probability of a class", ylabel="probabilities (%)", xlim=(LEAST, 1))
+    count = f"n = {seeds_in(rows)} \N{MULTIPLICATION SIGN} {each:,}"
+    ax.legend(title=count, title_fontsize=7, fontsize=7, loc="upper left", handlelength=1.2)
+    panel_title(ax, "b", "readout on noise")
 
 
-def plot_against_loss(
-    ax: Axes, table: pd.DataFrame, metric: str, *, setting: str, n: int
-) -> dict[str, Line2D]:
-    """A metric through data training against the training loss, which falls to the right.
+def _ends(rows: pd.DataFrame) -> list[tuple[str, int, str]]:
+    """Name, step and colour of the two ends of noise training."""
+    first, last = int(rows["step"].min()), int(rows["step"].max())
+    return [("before noise", first, "null"), ("after noise", last, "FAN")]
 
-    Arms are compared at equal training loss by reading along a vertical line. Each network's
-    values are interpolated in the logarithm of its loss, over the losses that all seeds passed.
 
-    Arguments:
-        metric: of the panel "data"; only the arms for which it is recorded are drawn.
-        n: images trained on.
+def _singular_values(ax: Axes, spectrum: pd.DataFrame, classes: int) -> None:
+    """Panel c: of the first layer's weights, from the largest, in their sum.
 
-    Returns:
-        The lines by arm, as of `plot_arms`.
+    Shaded, with their share in the legend: one fewer than there are classes, as it is judged.
     """
-    rows = table[(table["panel"] == "data") & (table["setting"] == setting) & (table["n"] == n)]
-    lines = plot_arms(ax, _over_loss(rows, metric), x="loss")
-    log_axis(ax, "x")
-    ax.invert_xaxis()
-    ax.set_xlabel("training loss (nats)")
+    rows = spectrum[spectrum["metric"] == "singular_value_w1"]
+    total = rows.groupby(["seed", "step"])["value"].transform("sum")
+    rows = rows.assign(share=100 * rows["value"] / total, place=rows["index"] + 1)
+    most = classes - 1
+    top = (
+        rows[rows["place"] <= most].groupby(["step", "seed"])["share"].sum().groupby("step").mean()
+    )
+    for (name, step, color), dashes in zip(_ends(rows), ((0, (4, 1.5)), "-"), strict=True):
+        line: dict[str, Any] = {"label": name, "color": COLORS[color], "ls": dashes, "lw": 1.8}
+        mean_and_band(ax, rows[rows["step"] == step], x="place", y="share", **line)
+    ax.set(xlabel="singular value of $W_1$, by size", ylabel="share of their sum (%)")
+    ax.set(xlim=(1, rows["place"].max()))
+    ax.axvspan(1, most, color=COLORS["null"], alpha=0.2, lw=0)
+    shares = f"top {most}: {top.iloc[0]:.1f} \N{RIGHTWARDS ARROW} {top.iloc[-1]:.1f} %"
+    ax.legend(title=shares, title_fontsize=7, fontsize=7, loc="upper right")
+    panel_title(ax, "c", "spectrum of $W_1$")
+
+
+def _ranks(ax: Axes, runs: Runs) -> None:
+    """Panel d: effective rank of each layer's weights through noise training."""
+    for layer, (dashes, _) in zip(range(1, DEPTH + 1), TASK_LOOKS, strict=False):
+        curve = runs.curve(f"rank_w{layer}", "FAN", phase="spectrum", layers=DEPTH)
+        rows = rows_of(100 * curve / curve.iloc[0], "FAN")
+        line: dict[str, Any] = {"color": COLORS["FAN"], "ls": dashes, "lw": 1.8}
+        mean_and_band(ax, rows, label=f"$W_{layer}$", **line)
+    ax.axhline(100, **DASHED)
+    ax.set(xlabel="noise step", ylabel="effective rank\n(% of start)")
+    ax.set_xlim(0, runs.setting.noise_steps)
+    ax.legend(fontsize=7, handlelength=2.6)
+    panel_title(ax, "d", "rank of the weights")
+
+
+# -- Data ------------------------------------------------------------------------------------------
+
+
+def _gap_through_data(ax: Axes, runs: Runs, images: int) -> dict[str, Line2D]:
+    """Panel e: test less training loss."""
+    per = runs.per_epoch(images)
+    rows = []
+    for arm in LEARN:
+        which: dict[str, Any] = {"layers": DEPTH, "images": images}
+        test, train = (runs.curve(f"{part}_loss", arm, **which) for part in ("test", "train"))
+        curve = (test - train).dropna(how="all")  # test loss has records at other steps, too
+        rows.append(rows_of(curve, arm, last=runs.horizon * per, per=per))
+    lines = plot_arms(ax, pd.concat(rows))
+    ax.set(xlabel="epochs of data", ylabel=GAP, xlim=(0, runs.horizon))
+    panel_title(ax, "e", "generalisation gap")
+    return {arm: arm_key(arm, line) for arm, line in lines.items()}
+
+
+def _over(
+    ax: Axes, levels: Iterable[int], measure: Callable[[str, int], pd.Series]
+) -> list[dict[str, Line2D]]:
+    """Panels f and h: every arm at every level."""
+    samples = {f"{level:,}": {arm: measure(arm, level) for arm in LEARN} for level in levels}
+    return arms_by_level(ax, samples)
+
+
+def _features(ax: Axes, runs: Runs, images: int) -> dict[str, Line2D]:
+    """Panel g: effective rank of the Gram matrix of the last hidden layer, at the horizon."""
+    lines = {}
+    for place, arm in enumerate(LEARN):
+        sample = _gram_rank(runs, arm, DEPTH, images)
+        lines[arm] = arm_key(arm, mean_marker(ax, place, sample, arm, dots=True))
+    ax.set_xticks(range(len(LEARN)), LEARN)
+    ax.set(xlim=(-0.5, len(LEARN) - 0.5), ylabel=GRAM)
+    panel_title(ax, "g", "rank of features")
     return lines
 
 
-def plot_by_size(ax: Axes, values: pd.DataFrame) -> None:
-    """Mean and 95 % interval against the number of training images, a line for each arm.
-
-    Arguments:
-        values: columns arm, n, seed, value.
-    """
-    arms = arms_in(values)
-    for place, arm in enumerate(arms):
-        look = arm_look(arm)
-        rows = values[values["arm"] == arm]
-        _means_by_size(
-            ax, rows, place - (len(arms) - 1) / 2, ARMS[arm].title, ARMS[arm].marker, look
-        )
-    _size_axis(ax, values)
-
-
-def plot_size_differences(ax: Axes, differences: pd.DataFrame, *, smallest_effect: float) -> None:
-    """D of FA with noise against other arms over the number of training images.
-
-    The thin line shows the slope of D against FA, fitted to the seeds that every size has.
-
-    Arguments:
-        differences: columns reference (the arm FA with noise is compared with), n, seed, value.
-        smallest_effect: of D that counts, drawn dotted.
-    """
-    named = differences.rename(columns={"reference": "arm"})
-    arms = arms_in(named)
-    for place, arm in enumerate(arms):
-        look = arm_look(arm)
-        rows = named[named["arm"] == arm]
-        label = f"against {ARMS[arm].title}"
-        _means_by_size(ax, rows, place - (len(arms) - 1) / 2, label, ARMS[arm].marker, look)
-    against_fa = named[named["arm"] == "FA"].pivot_table(index="seed", columns="n", values="value")
-    means = against_fa.dropna().mean()
-    if means.notna().sum() > 1:
-        sizes = np.log(means.index.to_numpy(float))
-        ax.plot(
-            means.index, np.polyval(np.polyfit(sizes, means, 1), sizes), color=COLORS["FA"], lw=0.8
-        )
-    ax.axhline(0, color=COLORS["ink"], lw=0.8, ls=(0, (4, 2)))
-    ax.axhline(smallest_effect, color=COLORS["ink"], lw=0.8, ls=":")
-    _size_axis(ax, named)
-
-
-def plot_effect_map(ax: Axes, effects: pd.DataFrame, *, span: float, digits: int = 0) -> None:
-    """Mean D of noise training over its steps and the learning rate on data, a cell for each.
-
-    Cells are green where D is positive and orange where it is negative, the more so the larger it
-    is; a frame says that the 95 % interval excludes zero. A cell in which a seed has no D is empty.
-
-    Arguments:
-        effects: columns lr, noise_steps, seed, value (D).
-        span: value of D with the fullest colour.
-        digits: after the decimal point.
-    """
-    rates, steps = sorted(effects["lr"].unique()), sorted(effects["noise_steps"].unique())
-    for (rate, noise), values in effects.groupby(["lr", "noise_steps"])["value"]:
-        if values.isna().any():
-            continue
-        mean, low, high = mean_interval(values)
-        x, y = steps.index(noise), rates.index(rate)
-        color = COLORS["FAN" if mean > 0 else "FA"]
-        full = 0.7 * min(1.0, abs(mean) / span)
-        ax.add_patch(Rectangle((x - 0.48, y - 0.48), 0.96, 0.96, fc=color, alpha=full, lw=0))
-        if low > 0 or high < 0:
-            corner = (x - 0.43, y - 0.43)
-            ax.add_patch(Rectangle(corner, 0.86, 0.86, fc="none", ec=COLORS["ink"]))
-        words = f"{round(mean, digits) or 0:,.{digits}f}".replace("-", "\N{MINUS SIGN}")  # no -0
-        ax.text(x, y, words, ha="center", va="center", fontsize=8)
-    ax.set(xlim=(-0.5, len(steps) - 0.5), ylim=(-0.5, len(rates) - 0.5))
-    ax.set_xticks(range(len(steps)), [f"{noise:,}" for noise in steps])
-    ax.set_yticks(range(len(rates)), [f"{rate:g}" for rate in rates])
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    ax.set_xlabel("noise steps")
-    ax.set_ylabel("lr on data")
-
-
-def _means_by_size(
-    ax: Axes, rows: pd.DataFrame, place: float, label: str, marker: str, look: dict[str, Any]
-) -> None:
-    sizes, means, low, high = zip(
-        *((n, *mean_interval(group)) for n, group in rows.groupby("n")["value"]), strict=True
-    )
-    mean = np.array(means)
-    ax.errorbar(
-        np.array(sizes) * 1.06**place,  # side by side, so that the bars can be told apart
-        mean,
-        [mean - low, high - mean],
-        marker=marker,
-        ms=4,
-        capsize=2,
-        elinewidth=1,
-        label=f"{label} (n = {_seed_counts(rows)})",
-        **look,
-    )
-
-
-def _seed_counts(rows: pd.DataFrame) -> str:
-    """How many seeds, or from how few to how many where that depends on the size."""
-    counts = rows.groupby("n")["seed"].nunique()
-    fewest, most = counts.min(), counts.max()
-    return f"{most}" if fewest == most else f"{fewest} to {most}"
-
-
-def _size_axis(ax: Axes, rows: pd.DataFrame) -> None:
-    sizes = sorted(rows["n"].unique())
-    ax.set_xscale("log")
-    ax.set_xticks(sizes, [f"{n:,}" for n in sizes])
-    ax.minorticks_off()
-    ax.set_xlim(sizes[0] / 1.7, sizes[-1] * 1.7)
-    ax.set_xlabel("training images")
-
-
-def _over_loss(rows: pd.DataFrame, metric: str, points: int = 40) -> pd.DataFrame:
-    """Columns arm, seed, loss, value: the metric at losses that an arm's every seed passed."""
-    wide = rows[rows["metric"].isin(["train_loss", metric])].pivot_table(
-        index=["arm", "seed", "step"], columns="metric", values="value"
-    )
-    parts = [pd.DataFrame(columns=["arm", "seed", "loss", "value"])]
-    for arm, of_arm in wide.dropna().sort_index().groupby("arm"):
-        curves = {}
-        for seed, curve in of_arm.groupby("seed"):
-            loss = np.minimum.accumulate(curve["train_loss"].to_numpy())  # it may rise for a while
-            curves[seed] = (-np.log(loss.clip(1e-12)), curve[metric].to_numpy())
-        first = max(fallen[0] for fallen, _ in curves.values())
-        last = min(fallen[-1] for fallen, _ in curves.values())
-        if first > last:  # no loss that all seeds passed
-            continue
-        grid = np.linspace(first, last, points)
-        for seed, (fallen, values) in curves.items():
-            value = np.interp(grid, fallen, values)
-            parts.append(
-                pd.DataFrame({"arm": arm, "seed": seed, "loss": np.exp(-grid), "value": value})
-            )
-    return pd.concat(parts[1:] or parts)
-
-
-def _in_percent(rows: pd.DataFrame) -> pd.DataFrame:
-    """Values in per cent of the same network's value at step 0."""
-    network = ["arm", "width", "seed"]
-    start = rows[rows["step"] == 0].set_index(network)["value"]
-    of_each = start.reindex(pd.MultiIndex.from_frame(rows[network])).to_numpy()
-    return rows.assign(value=100 * rows["value"].to_numpy() / of_each)
+def _gram_rank(runs: Runs, arm: str, layers: int, images: int) -> pd.Series:
+    return runs.at_horizon("gram_rank", arm, layers=layers, images=images)

@@ -1,260 +1,158 @@
-"""Panels of Figure 6: the meta-loss, adaptation to several tasks, and its paths.
-
-The arms have their colours; where tasks share an axis, dashes and markers tell them apart. The
-paths in a plane are drawn by `plot_paths`, as in Figure 3.
-"""
+"""The paper's Figure 6: one noise training, and several tasks after it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter
 
-from fa_lib.experiments._adaptation import JUDGED_K, PERMUTED, source_of
+from fa_lib.judges._differences import area_percent
+from fa_lib.judges._runs import Runs
+from fa_lib.plotting._fig3 import arm_key, within_percent
 from fa_lib.plotting._style import (
-    ARMS,
     COLORS,
-    STRONG_ARMS,
-    arm_look,
-    arms_in,
-    log_axis,
+    legend_below,
     mean_and_band,
     mean_marker,
+    new_figure,
+    panel_title,
     plot_arms,
+    rows_of,
+    runs_of,
     task_looks,
 )
-from fa_lib.schema import title_of
+from fa_lib.schema import Dashes, title_of
+from fa_lib.settings import Setting
 
-__all__ = [
-    "draw_meta_loss",
-    "plot_adaptation",
-    "plot_meta_loss_by_steps",
-    "plot_meta_loss_through_noise",
-    "plot_task_effects",
-    "plot_tasks_through_noise",
-    "task_name",
-]
+__all__ = ["figure6"]
+
+LEARN = ("FA", "FAN", "Z")
+ON_NOISE = (0, (1.2, 1))  # dashes of a path in noise training
+Looks = Mapping[str, tuple[Dashes, str]]
 
 
-def task_name(task: str) -> str:
-    """A task of "fig6" in words that say which images it is; a name of your own stays as it is."""
-    source = source_of(task)
-    return (PERMUTED if task != source else "") + title_of(source)
-
-
-def draw_meta_loss(axes: Sequence[Axes]) -> None:
-    """What Figure 6 measures, drawn: the branches, their losses, and how two arms compare.
+def figure6(table: pd.DataFrame, setting: Setting, *, narrow: bool = False) -> Figure:
+    """Meta-loss, paths to the feedback weights, and how fast each task is learned.
 
     Arguments:
-        axes: three.
+        table: of the experiment "fig6".
+        setting: the base that is drawn.
+        narrow: for a phone.
     """
-    branches, losses, common = axes
-    start, last = (0.15, 0.5), 1.0
-    tips = (0.85, 0.5, 0.15)
-    branches.annotate(
-        "", start, (-0.55, 0.5), arrowprops={"arrowstyle": "-|>", "color": COLORS["null"], "lw": 3}
-    )
-    branches.text(-0.2, 0.56, "noise\ntraining", ha="center", va="bottom", fontsize=7.5)
-    branches.plot(*start, "o", ms=8, mfc="white", mec=COLORS["ink"], zorder=3)
-    branches.text(start[0], 0.4, "one\nstart", ha="center", va="top", fontsize=7.5)
-    names = ("task 1", "task 2", "task 3")
-    for tip, name, (dashes, marker) in zip(tips, names, task_looks(names).values(), strict=True):
-        arrow = {"arrowstyle": "-|>", "color": COLORS["FAN"], "lw": 1.4, "ls": dashes}
-        branches.annotate("", (last, tip), start, arrowprops={**arrow, "shrinkA": 6, "shrinkB": 5})
-        branches.plot(last, tip, marker, ms=6, color=COLORS["FAN"])
-        branches.text(last + 0.09, tip, name, va="center", fontsize=7.5)
-    branches.text(0.55, 0.9, "$K$ steps each", ha="center", fontsize=7.5, color=COLORS["FAN"])
-    branches.set(xlim=(-0.6, 1.5), ylim=(0, 1))
-    branches.axis("off")
-
-    x = np.linspace(0, 1.3, 100)
-    floors = (0.25, 0.1, 0.4)
-    for floor, (dashes, marker) in zip(floors, task_looks(names).values(), strict=True):
-        heights = floor + (0.9 - floor) * np.exp(-2.2 * x)
-        losses.plot(x, heights, color=COLORS["FAN"], lw=1.6, ls=dashes)
-        at_k = floor + (0.9 - floor) * np.exp(-2.2)
-        losses.plot(1.0, at_k, marker, ms=6, color=COLORS["FAN"], zorder=3)
-    losses.axvline(1.0, ymax=0.72, color=COLORS["ink"], lw=0.9, ls=":")
-    losses.text(1.0, 0.74, "meta-loss:\nsum of the three", ha="center", va="bottom", fontsize=7.5)
-    losses.set(xlim=(0, 1.45), ylim=(0, 1), xticks=[0, 1], yticks=[])
-    losses.set_xticklabels(["0", "$K$"])
-    losses.set(xlabel="adaptation step", ylabel="test loss")
-
-    level, rates = 0.36, {"FA": 0.9, "FAN": 1.5}
-    x = np.linspace(0, 1.6, 100)
-    for arm, words in (("FA", (0.7, 0.62)), ("FAN", (0.04, 0.16))):
-        common.plot(x, np.exp(-rates[arm] * x), color=COLORS[arm], lw=2)
-        reached = -np.log(level) / rates[arm]
-        common.plot([reached, reached], [0, level], color=COLORS[arm], lw=0.9, ls=":")
-        common.plot(reached, level, ARMS[arm].marker, ms=5, color=COLORS[arm], zorder=3)
-        name = ARMS[arm].title.replace(" with", "\nwith")
-        common.text(*words, name, color=COLORS[arm], fontsize=7.5)
-    common.axhline(level, color=COLORS["ink"], lw=0.9, ls=":")
-    common.text(2.1, level + 0.03, "common loss", ha="right", fontsize=7.5)
-    first, second = ((-np.log(level) / rates[arm], 0.06) for arm in ("FAN", "FA"))
-    arrow = {"arrowstyle": "<->", "color": COLORS["ink"], "lw": 0.9}
-    common.annotate("", first, second, arrowprops=arrow)
-    common.text(1.22, 0.06, "steps saved", va="center", fontsize=7.5)
-    common.set(xlim=(0, 2.15), ylim=(0, 1.02), xticks=[], yticks=[])
-    common.set(xlabel="adaptation step", ylabel="training loss")
-
-
-def plot_meta_loss_through_noise(
-    ax: Axes, table: pd.DataFrame, values: pd.DataFrame, *, setting: str
-) -> dict[str, Line2D]:
-    """Meta-loss from states of noise training, and every other arm's beside the line.
-
-    Arms that train on something before the data stand to the right of the last noise step, the
-    others to the left of the first.
-
-    Arguments:
-        table: of `fa_lib.run("fig6", ...)`.
-        values: the meta-losses of the arms in this setting, columns arm, seed, value.
-
-    Returns:
-        The line and the markers by arm, for `legend_below`.
-    """
-    rows = _from_states(table, setting)
-    course = rows.groupby(["noise_steps", "seed"])["value"].sum().reset_index()
-    look = {"label": ARMS["FAN"].title, "marker": ARMS["FAN"].marker, "ms": 4, **arm_look("FAN")}
-    lines = {"FAN": mean_and_band(ax, course, x="noise_steps", **look)}
-    last = int(course["noise_steps"].max())
-    adapted = table[table["panel"] == "adapt"]
-    before = adapted.groupby("arm")["noise_steps"].max()
-    beside = {False: 0, True: 0}  # how many arms stand on either side so far
-    for arm in (arm for arm in arms_in(values) if arm != "FAN"):
-        trained = bool(before[arm])
-        beside[trained] += 1
-        away = 0.05 * last * beside[trained]
-        sample = values.loc[values["arm"] == arm, "value"].dropna().to_numpy()
-        lines[arm] = mean_marker(ax, last + away if trained else -away, sample, arm)
-    ax.set_xlim(-0.05 * last * (beside[False] + 1), last * (1 + 0.05 * (beside[True] + 1)))
-    _noise_steps_on_axis(ax, course)
-    return lines
-
-
-def plot_tasks_through_noise(ax: Axes, table: pd.DataFrame, *, setting: str) -> None:
-    """The terms of the meta-loss: each task's test loss from states of noise training."""
-    rows = _from_states(table, setting)
-    for task, (dashes, marker) in task_looks(table["task"]).items():
-        own = rows[rows["task"] == task]
-        look = {**arm_look("FAN"), "ls": dashes, "lw": 1.6, "marker": marker, "ms": 4}
-        mean_and_band(ax, own, x="noise_steps", label=task_name(task), **look)
-    _noise_steps_on_axis(ax, rows)
-
-
-def plot_meta_loss_by_steps(ax: Axes, values: pd.DataFrame) -> dict[str, Line2D]:
-    """Meta-loss of every arm after more and more steps of adaptation.
-
-    Arguments:
-        values: columns arm, seed, step, value.
-    """
-    lines = plot_arms(ax, values)
-    _adaptation_axis(ax, values["step"])
-    return lines
-
-
-def plot_adaptation(
-    ax: Axes,
-    table: pd.DataFrame,
-    task: str,
-    *,
-    setting: str,
-    optimizer: str,
-    metric: str = "train_loss",
-    arms: Iterable[str] = (*STRONG_ARMS, "Z", "S"),
-) -> dict[str, Line2D]:
-    """A metric along adaptation to a task, a line for each arm; both axes are logarithmic.
-
-    Arguments:
-        table: of `fa_lib.run("fig6", ...)`.
-        arms: to draw; those that the table lacks are left out.
-    """
-    rows = table[(table["panel"] == "adapt") & (table["metric"] == metric)]
-    rows = rows[(rows["setting"] == setting) & (rows["optimizer"] == optimizer)]
-    rows = rows[(rows["task"] == task) & rows["arm"].isin(list(arms))]
-    lines = plot_arms(ax, rows)
-    _adaptation_axis(ax, rows["step"])
-    log_axis(ax, "y")
-    return lines
-
-
-def plot_task_effects(
-    ax: Axes, effects: pd.DataFrame, *, smallest_effect: float
-) -> dict[str, Line2D]:
-    """D of FA with noise against other arms, a row for each part of a claim.
-
-    Arguments:
-        effects: columns part (in words), reference (the arm that FA with noise is compared with),
-            n (seeds), effect (mean of D, %), low, high (its 95 % interval).
-        smallest_effect: of D that counts, drawn dotted.
-
-    Returns:
-        A marker for each reference, labelled "against ...".
-    """
-    parts = list(dict.fromkeys(effects["part"]))
-    references = arms_in(effects.rename(columns={"reference": "arm"}))
-    lines = {}
-    for place, arm in enumerate(references):
-        rows = effects[effects["reference"] == arm]
-        at = [parts.index(part) for part in rows["part"]]
-        shift = (place - (len(references) - 1) / 2) * 0.7 / len(references)
-        effect = rows["effect"].to_numpy()
-        low, high = (rows[end].to_numpy() for end in ("low", "high"))
-        fewest, most = rows["n"].min(), rows["n"].max()
-        seeds = f"{most}" if fewest == most else f"{fewest} to {most}"
-        drawn = ax.errorbar(
-            effect,
-            np.array(at) + shift,
-            xerr=[effect - low, high - effect],
-            fmt=ARMS[arm].marker,
-            ms=5 if arm in STRONG_ARMS else 4,
-            color=COLORS[arm],
-            elinewidth=1.2,
-            capsize=2,
-        )
-        lines[arm] = drawn.lines[0]
-        lines[arm].set_label(f"against {ARMS[arm].title} (n = {seeds})")
-    ax.axvline(0, color=COLORS["ink"], lw=0.8, ls=(0, (4, 2)))
-    ax.axvline(smallest_effect, color=COLORS["ink"], lw=0.8, ls=":")
-    ax.set_yticks(range(len(parts)), parts)
-    ax.set_ylim(len(parts) - 0.5, -0.5)
-    ax.set_xlabel("D (%)")
-    return lines
-
-
-def _from_states(table: pd.DataFrame, setting: str) -> pd.DataFrame:
-    """Test losses after the judged number of steps, from every state of noise training."""
-    rows = table[(table["panel"] == "checkpoints") & (table["setting"] == setting)]
-    return rows[(rows["metric"] == "test_loss") & (rows["step"] == JUDGED_K)]
-
-
-def _noise_steps_on_axis(ax: Axes, rows: pd.DataFrame) -> None:
-    """Ticks at states of noise training, left out where they would touch."""
-    steps = sorted(rows["noise_steps"].unique())
-    shown = [steps[-1]]
-    for step in reversed(steps[:-1]):
-        if shown[-1] - step >= 0.15 * steps[-1]:
-            shown.append(step)
-    ax.set_xticks(shown, [f"{step:,}" for step in shown])
-    ax.set_xlabel("noise steps")
-
-
-def _adaptation_axis(ax: Axes, steps: pd.Series) -> None:
-    """A logarithmic axis with room for step 0, linear up to the first record."""
-    first, last = int(steps[steps > 0].min()), int(steps.max())
-    ticks = [step for step in (0, 10, 30, 100, 300, 1000) if step <= last]
-    if steps.min() > 0:
-        ax.set_xscale("log")
-        ax.set_xlim(first / 1.08, last * 1.08)
-        ticks = ticks[1:]
+    runs = runs_of(table, setting)
+    own = table[table["setting"] == setting.name]
+    learned = own[(own["phase"] == "data") & (own["metric"] == "test_accuracy")]
+    tasks = [str(task) for task in learned["task"].unique()]
+    if narrow:
+        fig, rows = new_figure((1.9, 3.1, *[1.85] * len(tasks), 0.55), narrow=True)
+        a, b = (row.subplots() for row in rows[:2])
+        pairs = [row.subplots(1, 2, width_ratios=(1.8, 1)) for row in rows[2:-1]]
     else:
-        ax.set_xscale("symlog", linthresh=first, linscale=0.4)
-        ax.set_xlim(0, last * 1.08)
-    ax.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_xlabel("adaptation step")
+        fig, rows = new_figure((2.5, 3.4, 0.35), narrow=False)
+        a, b = rows[0].subplots(1, 2, width_ratios=(1, 1.4))
+        grid = rows[1].subplots(2, len(tasks), squeeze=False, height_ratios=(1.5, 1))
+        pairs = list(grid.T)
+    _meta_loss(a, own[own["phase"] == "meta"])
+    _paths(b, own, task_looks(tasks))
+    lines = []
+    for place, (task, (curve, area)) in enumerate(zip(tasks, pairs, strict=True)):
+        lines += [_accuracy(curve, runs, task), _areas(area, runs, task)]
+        within_percent(curve)
+        within_percent(area)
+        panel_title(curve, "" if place else "c", _name(task))
+        if narrow or place == 0:
+            curve.set_ylabel("test accuracy (%)")
+            area.set_ylabel("area: mean\naccuracy (%)")
+    legend_below(rows[-1], *lines, ncols=2 if narrow else 3)
+    return fig
+
+
+def _name(task: str) -> str:
+    """Without what the title says of the images' number, for which a panel has no room."""
+    return title_of(task).partition(" (")[0]
+
+
+def _meta_loss(ax: Axes, rows: pd.DataFrame) -> None:
+    """Panel a: the sum over tasks of the loss after adaptation, from states of noise training."""
+    losses = rows.pivot_table(index=["seed", "step"], columns="task", values="value")
+    whole = losses.dropna().sum(axis=1).rename("value").reset_index()
+    mean_and_band(ax, whole, label="FA", color=COLORS["FAN"], marker="s", ms=4)
+    ax.set(xlabel="noise steps before", ylabel="meta-loss: sum of\ntest losses (nats)")
+    ax.set_xlim(left=0)
+    ax.legend(title=f"{losses.shape[1]} tasks", title_fontsize=7, fontsize=7)
+    panel_title(ax, "a", "loss after adaptation")
+
+
+def _paths(ax: Axes, own: pd.DataFrame, looks: Looks) -> None:
+    """Panel b: the last layer's weights in a plane of principal components, of one network."""
+    rows = own[own["metric"].isin(("pc1", "pc2", "explained_variance"))]
+    rows = rows[rows["seed"] == rows["seed"].min()]
+    points = rows.pivot_table(
+        index=["arm", "phase", "task", "step"], columns="metric", values="value"
+    )
+    noise = points.loc["FAN", "noise", ""][["pc1", "pc2"]].to_numpy()
+    feedback = points.loc["B", "plane", ""][["pc1", "pc2"]].to_numpy()[0]
+    ax.plot(*noise.T, color=COLORS["FAN"], ls=ON_NOISE, lw=1.8)
+    for task, (dashes, marker) in looks.items():
+        for arm in ("FA", "FAN"):
+            path = points.loc[arm, "data", task][["pc1", "pc2"]].to_numpy()
+            look: dict[str, Any] = {"color": COLORS[arm], "ls": dashes, "lw": 1.5}
+            ax.plot(*path.T, marker=marker, markevery=[-1], ms=5, mec="white", mew=0.5, **look)
+    ax.plot(*noise[0], "o", mfc="white", color=COLORS["ink"], ms=5)
+    ax.plot(*feedback, "*", color=COLORS["ink"], ms=10)
+    # Words on the sides that the paths do not take: these go from the start, mostly to B.
+    for point, text, far in ((noise[0], "start", 15), (feedback, "$B$", 11)):
+        away = noise[0] - feedback if text == "start" else feedback - noise[0]
+        aside = tuple(far * away / (np.linalg.norm(away) or 1.0))
+        style: dict[str, Any] = {
+            "ha": "center",
+            "va": "center",
+            "fontsize": 8,
+            "textcoords": "offset points",
+        }
+        ax.annotate(text, tuple(point), aside, **style)
+    share = points.loc["plane", "plane", ""]["explained_variance"]
+    names = [f"component {i} ({100 * share[i]:.0f} % of variance)" for i in (1, 2)]
+    ax.set(xlabel=names[0], ylabel=names[1].replace(" (", "\n("))
+    ax.set_aspect("equal", adjustable="datalim")
+    ax.margins(0.16)
+    keys = [Line2D([], [], color=COLORS["FAN"], ls=ON_NOISE, label="noise")]
+    for task, (dashes, marker) in looks.items():
+        key = Line2D([], [], color=COLORS["ink"], ls=dashes, lw=1.3, label=_name(task))
+        key.set(marker=marker, ms=4)
+        keys.append(key)
+    ax.legend(handles=keys, fontsize=7, handlelength=2.6)
+    panel_title(ax, "b", "paths of one network's $W_2$")
+
+
+def _accuracy(ax: Axes, runs: Runs, task: str) -> dict[str, Line2D]:
+    """Panel c: accuracy on a task's test images."""
+    per = runs.per_epoch()
+    rows = [
+        rows_of(
+            runs.over_epochs(runs.curve("test_accuracy", arm, task=task)),
+            arm,
+            per=per,
+            times=100,
+        )
+        for arm in LEARN
+    ]
+    lines = plot_arms(ax, pd.concat(rows))
+    ax.set(xlabel="epochs of data", xlim=(0, runs.horizon))
+    return {arm: arm_key(arm, line) for arm, line in lines.items()}
+
+
+def _areas(ax: Axes, runs: Runs, task: str) -> dict[str, Line2D]:
+    """Panel c, below: the area under each network's curve."""
+    lines = {}
+    for place, arm in enumerate(LEARN):
+        marker = mean_marker(ax, place, area_percent(runs, arm, task), arm, dots=True)
+        lines[arm] = arm_key(arm, marker)
+    ax.set_xticks(range(len(LEARN)), LEARN)
+    ax.set_xlim(-0.5, len(LEARN) - 0.5)
+    return lines

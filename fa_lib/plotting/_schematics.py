@@ -13,7 +13,7 @@ from fa_lib.plotting._style import COLORS
 
 __all__ = ["draw_biology", "draw_noise_batch", "draw_pathways"]
 
-FAINT = "#D9D9D9"
+FAINT, IRIS = "#D9D9D9", "#6FA8DC"
 
 
 def draw_pathways(ax: Axes) -> None:
@@ -158,7 +158,7 @@ def _eye(ax: Axes, x: float, y: float, state: str) -> None:
         shown.set_clip_path(almond)
         ax.add_patch(PathPatch(Path(lids, codes), fc="none", ec=COLORS["ink"], lw=1.2, zorder=3))
     else:
-        ax.add_patch(Circle((x, y), 0.58, fc=COLORS["BPN"], ec=COLORS["ink"], lw=1))
+        ax.add_patch(Circle((x, y), 0.58, fc=IRIS, ec=COLORS["ink"], lw=1))
         ax.add_patch(Circle((x, y), 0.27, fc=COLORS["ink"], lw=0))
 
 

@@ -1,4 +1,4 @@
-"""The look that all figures share, and the mean with its interval."""
+"""The look that all figures share, and means with their intervals."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 import itertools
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,13 +14,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 from numpy.typing import ArrayLike
 
-from fa_lib.claims import mean_interval
+from fa_lib.judges import mean_interval
+from fa_lib.judges._runs import Runs
 from fa_lib.schema import ARMS, Dashes
+from fa_lib.settings import Setting
 
 __all__ = [
     "COLORS",
@@ -29,10 +31,18 @@ __all__ = [
     "arms_in",
     "format_interval",
     "legend_below",
+    "log_axis",
+    "mark_ninety",
     "mean_and_band",
+    "mean_marker",
+    "new_figure",
     "panel_title",
     "plot_arms",
+    "rows_of",
+    "runs_of",
+    "task_looks",
     "use_style",
+    "within_percent",
 ]
 
 # What a colour means, everywhere in the book: the arms', and two more.
@@ -42,6 +52,8 @@ COLORS = {name: look.color for name, look in ARMS.items()} | {
 }
 
 STRONG_ARMS = ("FA", "FAN", "BP")  # the paper's; the others are controls
+
+WIDE, NARROW = 7.2, 3.7  # inches: a page's text column, a phone
 
 # Dashes and marker of the first task, the second and so on, where an arm's colour is taken.
 TASK_LOOKS: tuple[tuple[Dashes, str], ...] = (
@@ -61,6 +73,38 @@ def use_style() -> None:
         inline = importlib.import_module("matplotlib_inline.backend_inline")
         # The layout leaves the margins. To crop them, all texts would be measured once more.
         inline.set_matplotlib_formats("svg", metadata={"Date": None}, bbox_inches=None)
+
+
+def new_figure(heights: Sequence[float], *, narrow: bool) -> tuple[Figure, list[SubFigure]]:
+    """A figure of rows that are laid out each for itself: for a page's column, or for a phone.
+
+    Arguments:
+        heights: of the rows, in inches.
+    """
+    fig = Figure(figsize=(NARROW if narrow else WIDE, sum(heights)), layout="constrained")
+    rows = fig.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)
+    return fig, list(rows[:, 0])
+
+
+def runs_of(table: pd.DataFrame, setting: Setting) -> Runs:
+    """The runs of one setting in a table of several, read for its first task."""
+    own = table[table["setting"] == setting.name]
+    return Runs(own, setting, str(own.dropna(subset="arm")["task"].iloc[0]), setting.images)
+
+
+def rows_of(
+    curve: pd.DataFrame, arm: str, *, last: int | None = None, per: float = 1, times: float = 1
+) -> pd.DataFrame:
+    """A row for each value of a curve, as `plot_arms` takes them; what is NaN is left out.
+
+    Arguments:
+        curve: a row for each step, a column for each seed.
+        last: step to go to.
+        per: steps that are counted as one.
+        times: what values are multiplied by.
+    """
+    rows = curve.loc[:last].melt(ignore_index=False, var_name="seed").reset_index().dropna()
+    return rows.assign(step=rows["step"] / per, value=rows["value"] * times, arm=arm)
 
 
 def mean_and_band(
@@ -127,28 +171,42 @@ def plot_arms(
     return lines
 
 
-def mean_marker(ax: Axes, x: float, sample: ArrayLike, arm: str) -> Line2D:
+def mean_marker(
+    ax: Axes, x: float, sample: ArrayLike, arm: str, *, hollow: bool = False, dots: bool = False
+) -> Line2D:
     """Draw the mean of an arm's values at `x` with its 95 % t-interval.
+
+    Arguments:
+        sample: a value for each network; NaN is left out.
+        hollow: leave the marker white.
+        dots: draw a small dot for each network beside it, too.
 
     Returns:
         The marker, labelled with the arm's name and its seeds.
     """
-    mean, low, high = mean_interval(sample)
+    values = np.atleast_1d(np.asarray(sample, dtype=float))
+    values = values[~np.isnan(values)]
+    mean, low, high = mean_interval(values)
+    color, strong = COLORS[arm], arm in STRONG_ARMS
+    if dots:
+        aside = np.linspace(-0.08, 0.08, len(values)) if len(values) > 1 else np.zeros(1)
+        ax.plot(x - 0.25 + aside, values, "o", ms=2.4, color=color, alpha=0.45, mew=0, zorder=2)
     drawn = ax.errorbar(
         x,
         mean,
         [[mean - low], [high - mean]],
         fmt=ARMS[arm].marker,
-        ms=6.5 if arm in STRONG_ARMS else 4.5,
-        color=COLORS[arm],
-        mec=COLORS["ink"],
-        mew=0.6,
+        ms=6.5 if strong else 5,
+        color=color,
+        mfc="white" if hollow else color,
+        mec=color if hollow else COLORS["ink"],
+        mew=1.4 if hollow else 0.6,
         elinewidth=1.4,
         capsize=2.5,
         zorder=3,
     )
     marker = drawn.lines[0]
-    marker.set_label(f"{ARMS[arm].title} (n = {len(np.atleast_1d(sample))})")
+    marker.set_label(f"{ARMS[arm].title} (n = {len(values)})")
     return marker
 
 
@@ -158,11 +216,14 @@ def task_looks(tasks: Iterable[str]) -> dict[str, tuple[Dashes, str]]:
     return dict(zip(names, itertools.cycle(TASK_LOOKS), strict=False))
 
 
-def legend_below(fig: Figure, *panels: Mapping[str, Line2D]) -> None:
+def legend_below(
+    fig: Figure | SubFigure, *panels: Mapping[str, Line2D], ncols: int | None = None
+) -> None:
     """One legend for all panels, under them.
 
     Arguments:
         panels: the lines by arm that `plot_arms` returned for each.
+        ncols: columns of it; by default as many as a page is wide enough for.
     """
     present = {arm for lines in panels for arm in lines}
     handles, labels = [], []
@@ -176,7 +237,7 @@ def legend_below(fig: Figure, *panels: Mapping[str, Line2D]) -> None:
         handles,
         labels,
         loc="outside lower center",
-        ncols=len(labels) if len(labels) < 4 else 3 if len(labels) < 7 else 4,
+        ncols=ncols or (len(labels) if len(labels) < 4 else 3 if len(labels) < 7 else 4),
         fontsize=7,
         handlelength=2.6,
         columnspacing=1,
@@ -191,6 +252,18 @@ def log_axis(ax: Axes, which: Literal["x", "y"]) -> None:
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 30 * low else (1,)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter("")
+
+
+def within_percent(ax: Axes) -> None:
+    """Keep an axis of percent from going below 0 or above 100, as an interval may."""
+    low, high = ax.get_ylim()
+    ax.set_ylim(max(0.0, low), min(100.0, high))
+
+
+def mark_ninety(ax: Axes, which: Literal["x", "y"] = "y") -> None:
+    """A dashed line at 90 degrees of that axis, where what is random lies."""
+    line = ax.axhline if which == "y" else ax.axvline
+    line(90, color=COLORS["ink"], lw=0.9, ls=(0, (4, 2)), zorder=1)
 
 
 def seeds_in(frame: pd.DataFrame) -> int:

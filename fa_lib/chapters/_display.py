@@ -1,0 +1,74 @@
+"""Figures and texts as a notebook shows them, the same in the book, JupyterLab and Colab."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PHONE = 600  # px of the window, below which the narrow figure is shown
+_BOX = "border-left: 4px solid #00785A; padding: 0.2em 1em; margin: 1em 0;"
+
+
+class Markdown:
+    """A text that shows itself; `text` has it."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_markdown_(self) -> str:
+        return self.text
+
+
+class Picture:
+    """A figure in two shapes, with its caption; `html` has it."""
+
+    def __init__(self, page: str) -> None:
+        self.html = page
+
+    def __repr__(self) -> str:
+        return "<a figure>"
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def picture(wide: Figure, narrow: Figure, *, alt: str, caption: str, number: str) -> Picture:
+    """Show a figure, on a phone in its narrow shape.
+
+    Arguments:
+        wide, narrow: the same figure in both shapes; both are closed.
+        alt: what it shows, for those who do not see it.
+        caption: in plain text.
+        number: such as 2.1.
+    """
+    source = f'<source media="(max-width: {PHONE}px)" srcset="{_uri(narrow)}">'
+    image = f'<img src="{_uri(wide)}" alt="{html.escape(alt)}" style="width: 100%; height: auto">'
+    words = f"<figcaption><b>Figure {number}</b> {html.escape(caption)}</figcaption>"
+    return Picture(f"<figure>\n<picture>\n{source}\n{image}\n</picture>\n{words}\n</figure>")
+
+
+def _uri(figure: Figure) -> str:
+    """The figure as a data URI."""
+    buffer = io.BytesIO()
+    keep: dict[str, Any] = {"Date": None}
+    figure.savefig(buffer, format="svg", metadata=keep)
+    figure.clear()
+    return f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def boxed(text: str) -> Markdown:
+    """A text set off from the rest."""
+    return Markdown(f'<div style="{_BOX}">\n\n{text}\n\n</div>')
+
+
+def folded(title: str, text: str) -> Markdown:
+    """A text behind its title."""
+    return Markdown(f"<details>\n<summary>{title}</summary>\n\n{text}\n\n</details>")
