@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from scipy import stats
 
 from fa_lib import chapters
 from fa_lib.chapters import _shown
+from fa_lib.chapters._settings import curve_rows
+from fa_lib.judges import Coded, Paired
 from fa_lib.paper import STATEMENTS
 from fa_lib.protocol import READINGS
 from fa_lib.settings import FACTORS, MULTIVERSE
@@ -111,6 +115,32 @@ def test_folded_parts_have_blank_lines_inside(shown: chapters.Shown) -> None:
     """Without them their Markdown is not read as such."""
     for part in (chapters.settings, chapters.provenance, chapters.effects):
         assert re.search(r"</summary>\n\n.*\n\n</details>", repr(part(shown)), re.DOTALL)
+
+
+def _coded(setting: str, code: str, effect: float | None) -> Coded:
+    tests = {} if effect is None else {"": Paired(10, effect, 0.5, 0.01)}
+    return Coded(setting, code, "", tests, True, {"Z": False, "ZF": True})
+
+
+def test_a_curve_has_a_row_for_every_setting_in_which_it_is_asked() -> None:
+    found = [_coded("M01", "yes", 3.0), _coded("M02", "", -1.0), _coded("M03", "unclear", None)]
+    table = curve_rows(found).set_index("setting")
+    assert table["effect"].fillna(0).to_dict() == {"M01": 3.0, "M03": 0.0}
+    half = stats.t.ppf(0.975, 9) * 0.5
+    assert table.loc["M01", ["low", "high"]].tolist() == pytest.approx([3 - half, 3 + half])
+    assert table.loc["M01", "data"] == "Adam 3e-4"  # of the first draw, 1000010100
+    assert set(FACTORS) <= set(table.columns)
+
+
+def test_curves_stand_behind_their_answers(shown: chapters.Shown) -> None:
+    assert "multiverse" in repr(chapters.curves({1: shown}, 7))  # how to measure them
+    coded = [_coded(setting.name, "yes", place / 10) for place, setting in enumerate(MULTIVERSE)]
+    answers = {id: replace(found, coded=coded) for id, found in shown.answers.items() if id != "1f"}
+    page = chapters.curves({1: replace(shown, answers=answers)}, 7).html  # type: ignore[union-attr]
+    assert re.findall(r"<b>(1\w)</b> 60 of 60", page) == ["1d", "1e"]
+    assert re.findall(r"<b>Figure (7\.\d)</b>", page) == ["7.1", "7.2"]
+    assert page.count("<details open>") == 1
+    assert page.count("data:image/png") == 4
 
 
 def test_rules_are_said_in_words() -> None:

@@ -5,7 +5,7 @@ A chapter's cell is one call of these; `load` comes first.
 
 from fa_lib.chapters._beside import by_moment, by_unit
 from fa_lib.chapters._rules import bases, factors, reported, rules
-from fa_lib.chapters._settings import all_statements, specification
+from fa_lib.chapters._settings import all_statements, curves
 from fa_lib.chapters._shown import Shown, load
 from fa_lib.chapters._words import (
     answer,
@@ -24,6 +24,7 @@ __all__ = [
     "bases",
     "by_moment",
     "by_unit",
+    "curves",
     "effects",
     "factors",
     "figure",
@@ -32,7 +33,6 @@ __all__ = [
     "reported",
     "rules",
     "settings",
-    "specification",
     "statements",
     "table1",
 ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+DOTS, COLORS = 200, 32  # of a figure in pixels: dots an inch, and how many colours
 PHONE = 600  # px of the window, below which the narrow figure is shown
 _BOX = "border-left: 4px solid #00785A; padding: 0.2em 1em; margin: 1em 0;"
 
@@ -40,28 +41,41 @@ class Picture:
         return self.html
 
 
-def picture(wide: Figure, narrow: Figure, *, alt: str, caption: str, number: str) -> Picture:
+def picture(
+    wide: Figure, narrow: Figure, *, alt: str, caption: str, number: str, pixels: bool = False
+) -> Picture:
     """Show a figure, on a phone in its narrow shape.
 
     Arguments:
-        wide, narrow: the same figure in both shapes; both are closed.
+        wide, narrow: the same figure in both shapes.
         alt: what it shows, for those who do not see it.
         caption: in plain text.
         number: such as 2.1.
+        pixels: whether it is drawn in pixels, a fifth of the size, on a page of many figures.
     """
-    source = f'<source media="(max-width: {PHONE}px)" srcset="{_uri(narrow)}">'
-    image = f'<img src="{_uri(wide)}" alt="{html.escape(alt)}" style="width: 100%; height: auto">'
+    uri = _png if pixels else _svg
+    source = f'<source media="(max-width: {PHONE}px)" srcset="{uri(narrow)}">'
+    image = f'<img src="{uri(wide)}" alt="{html.escape(alt)}" style="width: 100%; height: auto">'
     words = f"<figcaption><b>Figure {number}</b> {html.escape(caption)}</figcaption>"
     return Picture(f"<figure>\n<picture>\n{source}\n{image}\n</picture>\n{words}\n</figure>")
 
 
-def _uri(figure: Figure) -> str:
+def _svg(figure: Figure) -> str:
     """The figure as a data URI."""
     buffer = io.BytesIO()
-    keep: dict[str, Any] = {"Date": None}
-    figure.savefig(buffer, format="svg", metadata=keep)
-    figure.clear()
+    dateless: dict[str, Any] = {"Date": None}
+    figure.savefig(buffer, format="svg", metadata=dateless)
     return f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _png(figure: Figure) -> str:
+    """The same in pixels of few colours."""
+    from PIL import Image
+
+    drawn, few = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=DOTS)
+    Image.open(drawn).convert("RGB").quantize(COLORS).save(few, format="png", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(few.getvalue()).decode()}"
 
 
 def boxed(text: str) -> Markdown:

@@ -6,7 +6,7 @@ import re
 from dataclasses import fields
 
 from fa_lib.answers import in_markdown
-from fa_lib.chapters._display import Markdown
+from fa_lib.chapters._display import Markdown, folded
 from fa_lib.judges._levels import levels_of
 from fa_lib.paper import STATEMENTS
 from fa_lib.protocol import APART, CELLS, READINGS, SPREAD, WRITTEN
@@ -49,7 +49,8 @@ def reported() -> Markdown:
         [id, found.panel, found.reported, found.test or "none", found.n, found.p]
         for id, found in STATEMENTS.items()
     ]
-    return Markdown(in_markdown(("", "panel", "reported", "test", "n", "P as printed"), rows))
+    table = in_markdown(("", "panel", "reported", "test", "n", "P as printed"), rows)
+    return folded("What the paper reports, panel by panel", table)
 
 
 def bases() -> Markdown:
