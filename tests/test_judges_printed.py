@@ -41,7 +41,7 @@ def test_against_a_fixed_number_one_sample_is_tested() -> None:
 
 
 def test_nothing_moved_is_said_where_the_test_finds_nothing() -> None:
-    start = n("distance", 0)
+    start = n("distance", 0).mean()
     later, data = v("distance", 500, "DN", "after"), v("distance", 500, "FA")
     found = printed(runs_of(TABLE), "2g-stuck")
     wanted = stats.ttest_ind(100 * later / start, 100 * data / start).pvalue
@@ -52,7 +52,7 @@ def test_nothing_moved_is_said_where_the_test_finds_nothing() -> None:
 
 
 def test_the_order_is_tested_by_the_pair_that_the_paper_tests() -> None:
-    start = n("distance", 0)
+    start = n("distance", 0).mean()
     noise, both = 100 * n("distance", 500) / start, 100 * v("distance", 500, "FAN") / start
     found = printed(runs_of(TABLE), "2g-order")
     assert found.p[""] == pytest.approx(stats.ttest_ind(noise, both).pvalue)
