@@ -38,7 +38,8 @@ class Runs:
         self.horizon = setting.horizon if horizon is None else horizon
         keys = ["metric", "arm", "phase", "layers", "images", "task"]
         # Rows first and curves when they are asked for: most readings look at few of them.
-        self._rows = dict(iter(table.dropna(subset="arm").groupby(keys)))
+        exact = table.astype({"value": "float64"})  # kept in single precision
+        self._rows = dict(iter(exact.dropna(subset="arm").groupby(keys)))
         self._curves: dict[Any, pd.DataFrame] = {}
         self.tasks = list(dict.fromkeys([task, *(key[-1] for key in self._rows)]))
         lost = table[table["metric"] == "diverged"]
