@@ -36,8 +36,9 @@ DIFFERENCES, RUNS, PRINTED = "judges/_differences.py", "judges/_runs.py", "judge
 MULTIVERSE, JUDGES, STACK_TESTS = "test_multiverse.py", "test_judges.py", "test_stacks.py"
 
 FAULTS = (
-    Fault("the epoch is chosen on test images", PARTS, 'of_accuracy({"validation": data.validation',
-          'of_accuracy({"validation": data.test', "test_fig3.py test_multiverse.py"),
+    Fault("the epoch is chosen on test images", PARTS,
+          '"validation": of_accuracy({"validation": data.validation',
+          '"validation": of_accuracy({"validation": data.test', "test_fig3.py test_multiverse.py"),
     Fault("FAN learns without its noise", STACKS, 'if arm == "FAN":', 'if arm == "FAM":',
           f"{MULTIVERSE} {STACK_TESTS}"),
     Fault("BP learns by FA", STACKS, 'rule="bp" if arm == "BP" else "fa"', 'rule="fa"',
@@ -115,10 +116,11 @@ def killed(fault: Fault, folder: Path) -> bool:
         raise ValueError(f"{fault.file} has {fault.right!r} {text.count(fault.right)} times.")
     file.write_text(text.replace(fault.right, fault.wrong), encoding="utf-8")
     tests = [str(ROOT / "tests" / name) for name in fault.tests.split()]
+    config = ["-c", str(ROOT / "pyproject.toml"), f"--rootdir={ROOT}"]
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT / 'tests'}"},
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *config, *tests],
+        cwd=folder,  # whose package goes before the one that is installed
+        env=os.environ | {"PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
         check=False,

@@ -119,6 +119,24 @@ def test_what_is_learned_what_is_for_choices_and_what_is_tested_never_mix(monkey
     assert set(place(validation, own)) == {-1}
 
 
+def test_choices_are_by_the_images_for_choices_and_answers_by_test_images(monkeypatch) -> None:
+    nets = []
+    fit = _stacks.fit
+
+    def spy(net, data, **how):
+        nets.append(net)
+        return fit(net, data, **how)
+
+    monkeypatch.setattr(_stacks, "fit", spy)
+    table = fig3.run_piece(CONFIG, fig3.pieces(CONFIG)[0], CPU, lambda steps: None)
+    data = _stacks.task("stl10", "standardised", CONFIG.test_images)
+    last = table[table["step"] == table["step"].max()]
+    for metric, split in (("validation_accuracy", data.validation), ("test_accuracy", data.test)):
+        found = last[last["metric"] == metric].sort_values("seed")["value"]
+        right = (nets[-1](split.x).argmax(dim=-1) == split.y).double().mean(dim=-1)
+        assert found.tolist() == pytest.approx(right.tolist())
+
+
 def test_pieces_are_listed_without_data(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("FA_DATA_ROOT", str(tmp_path))
     config = fig3.PROFILES["paper"]
