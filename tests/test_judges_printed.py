@@ -90,3 +90,14 @@ def test_eight_networks_of_ten_suffice_and_seven_do_not() -> None:
         after = before.copy()
         after[:, :good] -= 14
         assert printed_neurons("B1", before, after).yes is yes
+
+
+def test_neurons_of_several_networks_are_not_one_sample() -> None:
+    """A fall that a thousand neurons would show, and the hundred of a network do not."""
+    rng = np.random.default_rng(1)
+    before = rng.normal(0, 20, (100, 10))
+    before += 90 - before.mean(axis=0)
+    after = rng.normal(0, 20, (100, 10))
+    after += 86 - after.mean(axis=0)
+    assert stats.ttest_ind(before.ravel(), after.ravel()).pvalue < 0.001
+    assert not printed_neurons("B1", before, after).yes

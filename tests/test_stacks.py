@@ -139,3 +139,11 @@ def test_a_network_that_diverges_is_named_and_the_others_are_run_again() -> None
     assert table["value"].iloc[-1] == 70
     all_lost = _stacks.without_diverging(run, (3,))
     assert all_lost["metric"].tolist() == ["diverged"]
+
+
+def test_each_network_learns_images_of_its_own() -> None:
+    data = task("digits", "standardised", 150).train
+    one, other = own_images(data, 100, (1, 2))
+    assert set(one.tolist()) != set(other.tolist())
+    assert len(set(one.tolist())) == 100
+    assert torch.equal(own_images(data, 100, (2,))[0], other)
