@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -20,6 +20,7 @@ from fa_lib.judges import (
     Parts,
     Printed,
     Tables,
+    ahead_of,
     as_printed,
     bases_of,
     codes_of_settings,
@@ -46,12 +47,14 @@ class Answer:
         parts: of each base the two samples behind it, by part.
         coded: of each of the sixty settings what it says; empty where none is measured, or where
             the statement is judged in the bases only.
+        beyond: where it is, of each control in how many of the yes bases FAN is ahead of it too.
     """
 
     statement: Statement
     printed: Mapping[str, Printed]
     parts: Mapping[str, Parts]
-    coded: Sequence[Coded] = field(default=())
+    coded: Sequence[Coded] = ()
+    beyond: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def reading(self) -> Reading:
@@ -105,10 +108,13 @@ class Answer:
     def _beyond(self) -> str:
         if not self.reading.controls:
             return "not asked"
-        if self.over is None:
+        if self.over is not None:
+            yes, beyond = self.over.counts["yes"], self.over.beyond
+        elif self.printed and not self.reading.settings:
+            yes, beyond = self.yes, self.beyond
+        else:
             return NOT_MEASURED
-        yes = self.over.counts["yes"]
-        counts = (f"{control} {count}" for control, count in self.over.beyond.items())
+        counts = (f"{control} {count}" for control, count in beyond.items())
         return f"{', '.join(counts)} of {yes}"
 
 
@@ -146,9 +152,17 @@ def answer(statement: str, tables: Tables) -> Answer:
     bases = bases_of(tables, statement)
     printed = {base: as_printed(tables, statement, base) for base in bases}
     parts = {base: parts_of(tables, statement, base) for base in bases}
-    coded: Sequence[Coded] = ()
-    if READINGS[statement].settings and "multiverse" in tables:
-        coded = codes_of_settings(*tables["multiverse"], [statement])[statement]
+    reading = READINGS[statement]
+    if not reading.settings:
+        yes = [base for base in bases if printed[base].yes]
+        beyond = {
+            control: sum(ahead_of(tables, statement, base, control) for base in yes)
+            for control in reading.controls
+        }
+        return Answer(found, printed, parts, beyond=beyond)
+    if "multiverse" not in tables:
+        return Answer(found, printed, parts)
+    coded = codes_of_settings(*tables["multiverse"], [statement])[statement]
     return Answer(found, printed, parts, coded)
 
 
@@ -165,14 +179,12 @@ def stored_tables(profile: str = "paper") -> Tables:
 
 @functools.cache
 def _answers(profile: str) -> dict[str, Answer]:
-    tables = stored_tables(profile)
-    found = {
-        id: answer(id, {k: v for k, v in tables.items() if k != "multiverse"}) for id in STATEMENTS
-    }
-    if "multiverse" in tables:  # all statements from one reading of each setting
-        asked = [id for id, reading in READINGS.items() if reading.settings]
-        for id, coded in codes_of_settings(*tables["multiverse"], asked).items():
-            found[id] = Answer(found[id].statement, found[id].printed, found[id].parts, coded)
+    tables = dict(stored_tables(profile))
+    settings = tables.pop("multiverse", None)
+    found = {id: answer(id, tables) for id in STATEMENTS}
+    if settings:  # all statements from one reading of each setting
+        for id, coded in codes_of_settings(*settings).items():
+            found[id] = replace(found[id], coded=coded)
     return found
 
 

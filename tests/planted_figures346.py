@@ -7,9 +7,7 @@ import itertools
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 from fa_lib.experiments._parts import COLUMNS, record_epochs
 from fa_lib.settings import Setting
@@ -160,22 +158,3 @@ def line_in(ax: Axes, label: str):
 def texts_of_legends(fig):
     legends = fig.findobj(lambda artist: type(artist).__name__ == "Legend")
     return [text.get_text() for legend in legends for text in legend.get_texts()]
-
-
-def assert_texts_fit(fig: Figure, monkeypatch) -> None:
-    """No text is too small, outside the figure, or upon another."""
-    fig.draw_without_rendering()  # lays it out
-    shown = []
-    write = Text.draw
-    monkeypatch.setattr(Text, "draw", lambda text, *a: (shown.append(text), write(text, *a)))
-    FigureCanvasAgg(fig).draw()
-    shown = [text for text in shown if text.get_visible() and text.get_text().strip()]
-    assert min(text.get_fontsize() for text in shown) >= 7
-    boxes = {text: text.get_window_extent().padded(-1) for text in shown}
-    for text, box in boxes.items():
-        assert fig.bbox.x0 <= box.x0, text
-        assert box.x1 <= fig.bbox.x1, text
-        assert fig.bbox.y0 <= box.y0, text
-        assert box.y1 <= fig.bbox.y1, text
-    for (one, box), (other, at) in itertools.combinations(boxes.items(), 2):
-        assert not box.overlaps(at), (one, other)

@@ -138,6 +138,17 @@ def test_gaps_at_every_size_and_ranks_at_every_depth() -> None:
     assert not as_printed(worse, "4h", "B1").yes
 
 
+def test_controls_of_what_the_bases_alone_judge_are_counted_in_them() -> None:
+    table, config = simpler({100: 0.2, 200: 0.2}, {2: 30.0})
+    for gain, wanted in ((0.0, "Z 1 of 1"), (-0.3, "Z 0 of 1")):
+        own = table[table["arm"] == "FA"].assign(arm="Z")
+        loss = own["metric"] == "test_loss"
+        own.loc[loss, "value"] = own.loc[loss, "value"] + gain
+        found = answer("4f", {"fig4": (pd.concat([table, own]), config)})
+        assert found.row()["beyond_controls"] == wanted
+    assert answer("4f", {}).row()["beyond_controls"] == "not measured"
+
+
 def test_which_probabilities_are_tested_decides_the_papers_wilcoxon_test() -> None:
     rng = np.random.default_rng(3)
     parts, classes = [], 4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 
 import numpy as np
@@ -19,10 +18,9 @@ from figure_tables import (
     planted_fig1,
     planted_fig2,
 )
+from figure_texts import assert_texts_fit
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 from scipy import integrate, stats
 
 from fa_lib import plotting
@@ -99,22 +97,7 @@ def test_a_phone_gets_the_same_panels_in_another_shape(name):
 @pytest.mark.parametrize("name", FIGURES)
 @pytest.mark.parametrize("narrow", [False, True])
 def test_no_text_is_too_small_or_outside_or_upon_another(name, narrow, monkeypatch):
-    fig = draw(name, narrow=narrow)
-    fig.draw_without_rendering()  # lays it out
-    shown = []
-    write = Text.draw
-    monkeypatch.setattr(Text, "draw", lambda text, *a: (shown.append(text), write(text, *a)))
-    FigureCanvasAgg(fig).draw()
-    shown = [text for text in shown if text.get_visible() and text.get_text().strip()]
-    assert min(text.get_fontsize() for text in shown) >= 7
-    boxes = {text: text.get_window_extent().padded(-1) for text in shown}
-    for text, box in boxes.items():
-        assert fig.bbox.x0 <= box.x0, text
-        assert box.x1 <= fig.bbox.x1, text
-        assert fig.bbox.y0 <= box.y0, text
-        assert box.y1 <= fig.bbox.y1, text
-    for (one, box), (other, at) in itertools.combinations(boxes.items(), 2):
-        assert not box.overlaps(at), (one, other)
+    assert_texts_fit(draw(name, narrow=narrow), monkeypatch)
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from figure_texts import assert_texts_fit
 from matplotlib.figure import Figure
 from planted_figures346 import (
     FALL,
@@ -15,7 +16,6 @@ from planted_figures346 import (
     SEEDS,
     SETTING,
     TASKS,
-    assert_texts_fit,
     gaps,
     line_in,
     means_drawn,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from figure_texts import assert_texts_fit
 from matplotlib.colors import to_hex
-from planted_figures346 import assert_texts_fit
 
 from fa_lib.judges._levels import LEVELS, levels_of
 from fa_lib.plotting import COLORS, specification_curve

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import fields
 
 from fa_lib.answers import in_markdown
@@ -55,12 +56,17 @@ def reported() -> Markdown:
 
 def bases() -> Markdown:
     """The three bases."""
+    return Markdown(side_by_side(BASES))
+
+
+def side_by_side(settings: Sequence[Setting]) -> str:
+    """Settings in columns, in Markdown."""
     rows = [
-        [field.name, *(str(getattr(base, field.name)) for base in BASES)]
+        [field.name, *(str(getattr(setting, field.name)) for setting in settings)]
         for field in fields(Setting)
         if field.name != "name"
     ]
-    return Markdown(in_markdown(("", *(base.name for base in BASES)), rows))
+    return in_markdown(("", *(setting.name for setting in settings)), rows)
 
 
 def factors() -> Markdown:

@@ -54,14 +54,11 @@ def specification(found: Answer, number: str) -> Picture:
     """
     from fa_lib import plotting
 
-    id, reading, over = (
-        found.statement.id,
-        found.reading,
-        over_settings(found.coded, found.statement.id),
-    )
+    id, reading = found.statement.id, found.reading
+    over = over_settings(found.coded, id)
     how: dict[str, Any] = {"title": id, "unit": reading.unit, "smallest": reading.smallest}
     plotting.use_style()
-    rows = curve_rows(found.coded)
+    rows = curve_rows(found.coded, DRAWN_PART.get(id))
     wide, narrow = (plotting.specification_curve(rows, **how, narrow=n) for n in (False, True))
     words = (
         f"{id}. {found.statement.reported} Above, the effect in each of {over.applicable} settings "
@@ -81,9 +78,8 @@ def curve_rows(found: Sequence[Coded], part: str | None = None) -> pd.DataFrame:
     rows = []
     for row in found:
         if row.code:
-            test = row.tests.get(
-                row.part if part is None else part
-            )  # none where every network diverged
+            # None where every network diverged.
+            test = row.tests.get(row.part if part is None else part)
             low, high = test.interval() if test else (math.nan, math.nan)
             own = {"setting": row.setting, "effect": test.mean if test else math.nan}
             rows.append(own | {"low": low, "high": high, "code": row.code} | LEVELS[row.setting])

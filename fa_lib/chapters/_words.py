@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any
 
 from fa_lib.answers import in_markdown, in_words, interval
 from fa_lib.chapters._captions import alt_text, caption, made_by
 from fa_lib.chapters._display import Markdown, Picture, boxed, folded, picture
-from fa_lib.chapters._rules import measure_of
+from fa_lib.chapters._rules import measure_of, side_by_side
 from fa_lib.chapters._shown import Shown
 from fa_lib.judges import paired
 from fa_lib.paper import CITATION
-from fa_lib.settings import Setting
 
 # What the paper reports of each figure, and the statement whose effect says most.
 REPORTED = {
@@ -135,14 +133,7 @@ def settings(shown: Shown) -> Markdown:
     """The bases, which are this project's choice."""
     if shown.result is None:
         return Markdown("")
-    names = shown.config.bases
-    bases = [shown.base(name) for name in names]
-    rows = [
-        [field.name, *(str(getattr(base, field.name)) for base in bases)]
-        for field in fields(Setting)
-        if field.name != "name"
-    ]
-    text = in_markdown(("", *names), rows)
+    text = side_by_side([shown.base(name) for name in shown.config.bases])
     why = "The paper's main text names none of these; they are this project's choice."
     return folded("Settings", f"{why}\n\n{text}")
 

@@ -10,6 +10,7 @@ import pandas as pd
 from fa_lib.experiments.multiverse import DEEPER_IMAGES
 from fa_lib.judges._bases import (
     Tables,
+    ahead_of,
     as_printed,
     bases_of,
     cells,
@@ -31,6 +32,7 @@ __all__ = [
     "Printed",
     "Runs",
     "Tables",
+    "ahead_of",
     "as_printed",
     "bases_of",
     "by_level",

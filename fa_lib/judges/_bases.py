@@ -8,12 +8,13 @@ from typing import Any
 
 import pandas as pd
 
+from fa_lib.experiments._registry import resolve
 from fa_lib.experiments.fig1 import TASK
 from fa_lib.experiments.fig4 import DEPTH, IMAGES
 from fa_lib.judges._differences import Part, Parts, differences, gap, gram_percent
 from fa_lib.judges._printed import Printed, printed, printed_neurons, printed_parts
 from fa_lib.judges._runs import Runs
-from fa_lib.judges._statistics import unpaired
+from fa_lib.judges._statistics import code, unpaired
 from fa_lib.protocol import CELLS, LEVEL, READINGS
 from fa_lib.settings import Setting
 
@@ -25,8 +26,7 @@ ALSO = {"6b": ("fig2", "fig4")}
 
 def experiments_of(statement: str) -> tuple[str, ...]:
     """The experiments whose results say a statement as printed; Figures 2 and 5 share one."""
-    own = READINGS[statement].experiment
-    return ALSO.get(statement, ("fig2" if own == "fig5" else own,))
+    return ALSO.get(statement, (resolve(READINGS[statement].experiment),))
 
 
 def bases_of(tables: Tables, statement: str) -> tuple[str, ...]:
@@ -98,21 +98,28 @@ def _most_cells(base: str, parts: Parts) -> Printed:
     return Printed(base, sum(counts) >= CELLS * len(parts), p, effect)
 
 
-def cells(tables: Tables, base: str) -> dict[tuple[str, int], Runs]:
-    """Figure 3's cells: runs of a data set and a depth, whose `images` are the cell's."""
-    table, config = tables["fig3"]
+def cells(table: pd.DataFrame, base: Setting) -> dict[tuple[str, int], Runs]:
+    """Figure 3's cells: runs of a data set and a depth, whose `images` are the cell's.
+
+    Arguments:
+        table: of the experiment fig3.
+        base: whose runs they are.
+    """
     found = {}
-    for (dataset, layers), own in _of_base(table, base).groupby(["task", "layers"], sort=False):
-        images = int(own["images"].dropna().iloc[0])
-        setting: Setting = replace(config.base(base), images=images)
-        found[str(dataset), int(str(layers))] = Runs(own, setting, str(dataset), images)
+    own = table[(table["setting"] == base.name) & (table["phase"] == "data")]
+    own = own.astype({"layers": int})  # floats where another part's networks diverged
+    for (dataset, layers), cell in own.groupby(["task", "layers"], sort=False):
+        images = int(cell["images"].iloc[0])
+        runs = Runs(cell, replace(base, images=images), str(dataset), images)
+        found[str(dataset), int(str(layers))] = runs
     return found
 
 
 def _final(tables: Tables, base: str) -> Parts:
     """Of the cells in which BP is above FA."""
+    table, config = tables["fig3"]
     parts = {}
-    for (dataset, layers), runs in cells(tables, base).items():
+    for (dataset, layers), runs in cells(table, config.base(base)).items():
         ends = {
             arm: 100 * runs.converged("test_accuracy", arm, layers=layers)[0]
             for arm in ("FA", "FAN", "BP")
@@ -123,12 +130,12 @@ def _final(tables: Tables, base: str) -> Parts:
     return parts
 
 
-def _sizes(tables: Tables, base: str) -> Parts:
+def _sizes(tables: Tables, base: str, against: str = "FA") -> Parts:
     runs = runs_of(tables, "4f", base)
     sizes = dict.fromkeys(images for depth, images in tables["fig4"][1].cells() if depth == DEPTH)
     return {
         f"{images:,} images": Part(
-            gap(runs, "FA", images=images),
+            gap(runs, against, images=images),
             gap(runs, "FAN", images=images),
             READINGS["4f"].smallest,
         )
@@ -136,13 +143,13 @@ def _sizes(tables: Tables, base: str) -> Parts:
     }
 
 
-def _depths(tables: Tables, base: str) -> Parts:
+def _depths(tables: Tables, base: str, against: str = "FA") -> Parts:
     runs = runs_of(tables, "4h", base)
     parts = {}
     for layers in tables["fig4"][1].depths:
         which = {"layers": layers, "images": runs.images}
-        percent = {arm: gram_percent(runs, arm, **which) for arm in ("FA", "FAN")}
-        parts[f"{layers} layers"] = Part(percent["FA"], percent["FAN"], READINGS["4h"].smallest)
+        above, below = (gram_percent(runs, arm, **which) for arm in (against, "FAN"))
+        parts[f"{layers} layers"] = Part(above, below, READINGS["4h"].smallest)
     return parts
 
 
@@ -152,6 +159,12 @@ OWN_PARTS: dict[str, Callable[[Tables, str], Parts]] = {
     "4f": _sizes,
     "4h": _depths,
 }
+
+
+def ahead_of(tables: Tables, statement: str, base: str, control: str) -> bool:
+    """Whether noise training is ahead of a control too, in every part of 4f or 4h."""
+    parts = {"4f": _sizes, "4h": _depths}[statement](tables, base, control).values()
+    return all(code(part.difference, part.smallest, LEVEL) == "yes" for part in parts)
 
 
 def parts_of(tables: Tables, statement: str, base: str) -> Parts:

@@ -73,6 +73,17 @@ class Runs:
             self._curves[key] = rows.pivot_table(index="step", columns="seed", values="value")
         return self._curves[key]
 
+    def has(self, metric: str, arm: str, *, layers: int = 2) -> bool:
+        """Whether the data phase of the arm is in the table."""
+        return (
+            metric,
+            arm,
+            "data",
+            layers,
+            self._images({"layers": layers}),
+            self.task,
+        ) in self._rows
+
     def per_epoch(self, images: int | None = None) -> int:
         """Steps in an epoch."""
         return epoch_steps(images or self.setting.images, self.setting.batch_size)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -12,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fa_lib.judges._runs import Runs
+from fa_lib.judges import cells
 from fa_lib.plotting._style import (
     COLORS,
     arm_look,
@@ -20,11 +19,12 @@ from fa_lib.plotting._style import (
     mean_marker,
     new_figure,
     panel_title,
+    within_percent,
 )
 from fa_lib.schema import ARMS, title_of
 from fa_lib.settings import Setting
 
-__all__ = ["arm_key", "arms_by_level", "figure3", "final_accuracy", "table1", "within_percent"]
+__all__ = ["arm_key", "arms_by_level", "figure3", "final_accuracy", "table1"]
 
 LEARN = ("FA", "FAN", "BP", "Z")
 STL10 = "stl10"  # the paper's fifth data set, which may not be at hand
@@ -79,19 +79,15 @@ def final_accuracy(table: pd.DataFrame, setting: Setting, dataset: str) -> dict[
         Of each arm: the accuracy in percent, by seed, and whether the network is late: its training
         loss was not below CONVERGED nats at the last record, where it is then read.
     """
-    own = table[(table["setting"] == setting.name) & (table["task"] == dataset)]
-    own = own[own["phase"] == "data"]
     found: dict[int, Finals] = {}
-    # A table with networks that diverged has them as floats.
-    for layers in sorted(own["layers"].astype(int).unique().tolist()):
-        cell = own[own["layers"] == layers]
-        images = int(cell["images"].iloc[0])
-        runs = Runs(cell, replace(setting, images=images), dataset, images)
+    for (name, layers), runs in cells(table, setting).items():
+        if name != dataset:
+            continue
         found[layers] = finals = {}
-        for arm in (arm for arm in LEARN if arm in set(cell["arm"])):
+        for arm in (arm for arm in LEARN if runs.has("test_accuracy", arm, layers=layers)):
             accuracy, late = runs.converged("test_accuracy", arm, layers=layers)
             finals[arm] = 100 * accuracy, late
-    return found
+    return dict(sorted(found.items()))
 
 
 def _over_depths(ax: Axes, finals: Mapping[int, Finals]) -> list[dict[str, Line2D]]:
@@ -100,12 +96,6 @@ def _over_depths(ax: Axes, finals: Mapping[int, Finals]) -> list[dict[str, Line2
     lines = arms_by_level(ax, samples, hollow=late)
     within_percent(ax)
     return lines
-
-
-def within_percent(ax: Axes) -> None:
-    """Keep an axis of shares from 0 to 100: intervals of few networks reach far beyond."""
-    low, high = ax.get_ylim()
-    ax.set_ylim(max(low, 0), min(high, 101))
 
 
 def arms_by_level(

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from fa_lib.judges._differences import area_percent
 from fa_lib.judges._runs import Runs
-from fa_lib.plotting._fig3 import arm_key, within_percent
+from fa_lib.plotting._fig3 import arm_key
 from fa_lib.plotting._style import (
     COLORS,
     legend_below,
@@ -25,6 +25,7 @@ from fa_lib.plotting._style import (
     rows_of,
     runs_of,
     task_looks,
+    within_percent,
 )
 from fa_lib.schema import Dashes, title_of
 from fa_lib.settings import Setting
