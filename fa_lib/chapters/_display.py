@@ -57,7 +57,8 @@ def picture(
     source = f'<source media="(max-width: {PHONE}px)" srcset="{uri(narrow)}">'
     image = f'<img src="{uri(wide)}" alt="{html.escape(alt)}" style="width: 100%; height: auto">'
     words = f"<figcaption><b>Figure {number}</b> {html.escape(caption)}</figcaption>"
-    return Picture(f"<figure>\n<picture>\n{source}\n{image}\n</picture>\n{words}\n</figure>")
+    inside = f"<picture>\n{source}\n{image}\n</picture>\n{words}"
+    return Picture(f'<figure class="measured">\n{inside}\n</figure>')
 
 
 def _svg(figure: Figure) -> str:

@@ -70,7 +70,8 @@ def counted(shown: Shown) -> str:
     groups: dict[str, list[str]] = {}
     for id, found in shown.answers.items():
         groups.setdefault(found.words, []).append(id)
-    return "; ".join(f"**{words}**: {', '.join(ids)}" for words, ids in groups.items()) + "."
+    said = "; ".join(f"**{words}**: {', '.join(ids)}" for words, ids in groups.items())
+    return f"The statements: {said}."
 
 
 def how_sure(shown: Shown) -> str:
